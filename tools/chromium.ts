@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs';
+import { chromium } from '@playwright/test';
+
+/** Path of a WebGPU-capable Chromium: `CHROMIUM`, the system's, or Playwright's own; undefined where there is none. */
+export function chromiumPath(): string | undefined {
+  const candidates = [
+    process.env.CHROMIUM,
+    '/usr/bin/chromium',
+    '/usr/bin/chromium-browser',
+    '/usr/bin/google-chrome',
+    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+    chromium.executablePath(),
+  ];
+  return candidates.find((path) => path && existsSync(path));
+}
+
+/** Switches that give WebGPU on any machine, software adapter included, and keep Chromium off the network. */
+export const chromiumFlags = [
+  '--enable-unsafe-webgpu',
+  '--no-sandbox',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+];

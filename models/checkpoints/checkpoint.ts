@@ -1,0 +1,130 @@
+import type { ByteSource } from './bytes.ts';
+import { toFloat32 } from './dtypes.ts';
+import { CheckpointError } from './errors.ts';
+import { readHeader, type TensorInfo } from './header.ts';
+import { parseStrict } from './strictJson.ts';
+
+interface Stored {
+  readonly info: TensorInfo;
+  readonly source: ByteSource;
+  readonly file: string;
+}
+
+/** Named tensors read by range from one safetensors file or several shards; nothing is loaded until asked for. */
+export class Checkpoint {
+  /** The header's own strings; of a sharded checkpoint, those of all shards, the first to name a key winning. */
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly #tensors: ReadonlyMap<string, Stored>;
+
+  constructor(tensors: ReadonlyMap<string, Stored>, metadata: ReadonlyMap<string, string>) {
+    this.#tensors = tensors;
+    this.metadata = metadata;
+  }
+
+  /** All names, in the order of the file's header. */
+  names(): string[] {
+    return [...this.#tensors.keys()];
+  }
+
+  has(name: string): boolean {
+    return this.#tensors.has(name);
+  }
+
+  /** Dtype, shape and place of a tensor. Throws `CheckpointError` where there is none of that name. */
+  info(name: string): TensorInfo {
+    return this.#get(name).info;
+  }
+
+  /** A tensor's bytes as they lie in the file, little-endian, row-major. */
+  async bytes(name: string): Promise<Uint8Array> {
+    const { info, source, file } = this.#get(name);
+    const bytes = await source.read(info.begin, info.end);
+    if (bytes.length !== info.end - info.begin) {
+      throw new CheckpointError(
+        file,
+        `reading "${name}" gave ${bytes.length} of ${info.end - info.begin} bytes; the file changed since it was opened, open it again.`,
+      );
+    }
+    return bytes;
+  }
+
+  /** A tensor's elements as f32 (F16, BF16, F64 and integers up to 32 bits are converted), row-major, a fresh copy. */
+  async f32(name: string): Promise<Float32Array> {
+    const { info, file } = this.#get(name);
+    const floats = toFloat32(info.dtype, await this.bytes(name));
+    if (floats) return floats;
+    throw new CheckpointError(
+      file,
+      `tensor "${name}" is ${info.dtype}, which is not read as f32; save it as F32, F16 or BF16.`,
+    );
+  }
+
+  #get(name: string): Stored {
+    const stored = this.#tensors.get(name);
+    if (stored) return stored;
+    const file = this.#tensors.values().next().value?.file ?? 'checkpoint';
+    throw new CheckpointError(file, `it has no tensor "${name}" among its ${this.#tensors.size}.`);
+  }
+}
+
+/** Opens a safetensors file: reads and checks its header only. `file` names it in errors. */
+export async function readSafetensors(source: ByteSource, file = 'model.safetensors'): Promise<Checkpoint> {
+  const { tensors, metadata } = await readHeader(source, file);
+  return new Checkpoint(
+    new Map([...tensors].map(([name, info]) => [name, { info, source, file }])),
+    metadata,
+  );
+}
+
+/**
+ * Opens a sharded checkpoint by its `model.safetensors.index.json`. `open` gives a shard by the name the index uses,
+ * or undefined. Every name of the index must lie in the shard it points to, and no shard may hold another.
+ */
+export async function readSharded(
+  index: Uint8Array,
+  open: (shard: string) => ByteSource | undefined,
+  file = 'model.safetensors.index.json',
+): Promise<Checkpoint> {
+  const weightMap = readWeightMap(index, file);
+  const tensors = new Map<string, Stored>();
+  const metadata = new Map<string, string>();
+  for (const shard of new Set(weightMap.values())) {
+    const source = open(shard);
+    if (!source)
+      throw new CheckpointError(file, `it names the shard "${shard}", which is not there; add that file.`);
+    const header = await readHeader(source, shard);
+    for (const [key, value] of header.metadata) if (!metadata.has(key)) metadata.set(key, value);
+    for (const [name, info] of header.tensors) {
+      if (weightMap.get(name) !== shard) {
+        throw new CheckpointError(
+          shard,
+          `it holds "${name}", which ${file} does not place there; the files do not belong together.`,
+        );
+      }
+      tensors.set(name, { info, source, file: shard });
+    }
+  }
+  for (const [name, shard] of weightMap) {
+    if (!tensors.has(name)) {
+      throw new CheckpointError(
+        shard,
+        `"${name}" is missing, though ${file} places it there; fetch the file again.`,
+      );
+    }
+  }
+  return new Checkpoint(tensors, metadata);
+}
+
+function readWeightMap(index: Uint8Array, file: string): Map<string, string> {
+  let parsed: ReturnType<typeof parseStrict>;
+  try {
+    parsed = parseStrict(new TextDecoder('utf-8', { fatal: true }).decode(index));
+  } catch (error) {
+    throw new CheckpointError(file, `it is not valid JSON (${(error as Error).message}); fetch it again.`);
+  }
+  const map = parsed instanceof Map ? parsed.get('weight_map') : undefined;
+  if (!(map instanceof Map) || ![...map.values()].every((shard) => typeof shard === 'string')) {
+    throw new CheckpointError(file, 'it has no weight_map from tensor names to files; fetch it again.');
+  }
+  return map as Map<string, string>;
+}

@@ -85,8 +85,8 @@ export function bfloatsToFloats(bits: Uint16Array): Float32Array {
 
 /** Little-endian bytes of a dtype to f32, or undefined where the dtype has no plain f32 meaning. */
 export function toFloat32(dtype: DType, bytes: Uint8Array): Float32Array | undefined {
-  // Typed arrays want aligned offsets, which a slice of a file need not have.
-  const buffer = bytes.slice().buffer;
+  // A copy, because typed arrays want aligned offsets; not by slice(), which gives a view on Node's Buffers.
+  const buffer = new Uint8Array(bytes).buffer;
   switch (dtype) {
     case 'F32':
       return new Float32Array(buffer);

@@ -152,6 +152,8 @@ describe('safetensors', () => {
     expect(await checkpoint.f32('u')).toEqual(Float32Array.of(7));
     expect(await checkpoint.f32('h')).toEqual(Float32Array.of(1));
     expect(await checkpoint.f32('b')).toEqual(Float32Array.of(1.5));
+    const buffer = await readSafetensors(bytesSource(Buffer.from(bytes)));
+    expect(await buffer.f32('b')).toEqual(Float32Array.of(1.5));
   });
 
   it('turns every half to f32 and back to the same bits', () => {

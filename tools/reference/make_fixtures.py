@@ -1,0 +1,24 @@
+"""Make `tools/reference/fixtures/` anew: `python tools/reference/make_fixtures.py`."""
+
+import torch
+
+import adamw
+import checkpoints
+import images
+import ops
+import peft_lora
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    checkpoints.write_tiny()
+    checkpoints.write_embedded()
+    images.write()
+    ops.write()
+    adamw.write()
+    peft_lora.write()
+
+
+if __name__ == "__main__":
+    main()

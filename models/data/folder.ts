@@ -1,0 +1,268 @@
+import {
+  baseName,
+  byCodePoint,
+  type FileEntry,
+  folderName,
+  headOf,
+  isJunk,
+  normalPath,
+  type Rejected,
+} from './entry.ts';
+import { DataError } from './errors.ts';
+import { isImage, sniff, sniffLength, whyNotImage } from './sniff.ts';
+import { type LabelTable, mayBeTable, readTable, type Split, splitName } from './tables.ts';
+
+/** A picture with its label, as it was found. */
+export interface Sample {
+  /** Its place in the list it was found in; stays the same through edits. */
+  readonly id: number;
+  readonly path: string;
+  readonly entry: FileEntry;
+  /** Index into `classes`; -1 where it has none. */
+  readonly label: number;
+  /** Undefined where neither folder nor table says. */
+  readonly split?: Split;
+}
+
+/** Pictures, their classes, and an account of what was understood. */
+export interface LabelledFiles {
+  /** Class names in code-point order. */
+  readonly classes: string[];
+  /** Ordered by path, by code point. */
+  readonly samples: Sample[];
+  readonly rejected: Rejected[];
+  /** What was understood, in sentences. */
+  readonly notes: string[];
+}
+
+/** A picture larger than this is not read. */
+const maxImageBytes = 512 * 2 ** 20;
+
+interface Found {
+  readonly path: string;
+  readonly entry: FileEntry;
+}
+
+/**
+ * Makes labelled pictures of a drop. In this order: a table (`metadata.jsonl`, `metadata.csv`, any CSV or TSV with a
+ * column of file names) gives the labels; else each folder is a class; an optional level of `train`, `val` or
+ * `validation`, and `test` above gives the split; a root that all files share is ignored; pictures that lie loose
+ * have no label. Every file that is not taken is listed with its reason; the files that systems leave behind are
+ * counted only. `seen` is called with the number of files looked at so far.
+ */
+export async function readLabelledFolder(
+  entries: readonly FileEntry[],
+  seen?: (files: number) => void,
+): Promise<LabelledFiles> {
+  const notes: string[] = [];
+  const rejected: Rejected[] = [];
+  const files = entries
+    .map((entry) => ({ path: normalPath(entry.path), entry }))
+    .filter(({ path }) => path !== '' && !isJunk(path));
+  const junk = entries.length - files.length;
+  const stripped = stripRoot(files);
+  stripped.sort((a, b) => byCodePoint(a.path, b.path));
+  const { images, others } = await sortOut(stripped, rejected, seen);
+  const tables = await readTables(images, others, rejected);
+  const labelled = label(images, tables, rejected, notes);
+  if (junk > 0)
+    notes.push(
+      `${count(junk, 'hidden file')} that the system left (such as .DS_Store) ${junk === 1 ? 'was' : 'were'} passed over.`,
+    );
+  rejected.sort((a, b) => byCodePoint(a.path, b.path));
+  return { ...labelled, rejected, notes };
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : /(s|x|ch|sh)$/.test(noun) ? 'es' : 's'}`;
+}
+
+/** Takes away leading folders that every file shares. */
+function stripRoot(files: readonly Found[]): Found[] {
+  let current = [...files];
+  for (;;) {
+    const root = current[0]?.path.split('/')[0];
+    const shared = root !== undefined && current.every(({ path }) => path.startsWith(`${root}/`));
+    // A lone `train` folder is a split, not a root.
+    if (!shared || splitName(root)) return current;
+    current = current.map(({ path, entry }) => ({ path: path.slice(root.length + 1), entry }));
+  }
+}
+
+async function sortOut(files: readonly Found[], rejected: Rejected[], seen?: (files: number) => void) {
+  const images: Found[] = [];
+  const others: Found[] = [];
+  const paths = new Set<string>();
+  for (const [i, file] of files.entries()) {
+    const { path, entry } = file;
+    try {
+      if (paths.has(path)) throw new DataError(path, 'another file of the drop has the same path');
+      paths.add(path);
+      if (entry.size > maxImageBytes)
+        throw new DataError(path, 'it is above the 512 MB that one picture may have');
+      const kind = sniff(await headOf(entry, sniffLength));
+      if (isImage(kind)) images.push(file);
+      else if (kind === 'text' && mayBeTable(path)) others.push(file);
+      else rejected.push({ path, reason: whyNotImage(kind) });
+    } catch (error) {
+      rejected.push({
+        path,
+        reason:
+          error instanceof DataError ? error.reason : `it could not be read (${(error as Error).message})`,
+      });
+    }
+    if (i % 64 === 63) seen?.(i + 1);
+  }
+  seen?.(files.length);
+  return { images, others };
+}
+
+async function readTables(
+  images: readonly Found[],
+  others: readonly Found[],
+  rejected: Rejected[],
+): Promise<LabelTable[]> {
+  const find = finder(images);
+  const tables: LabelTable[] = [];
+  for (const { path, entry } of others) {
+    const at = { ...entry, path, bytes: () => entry.bytes() };
+    const table = await readTable(at, (folder, cell) => find(folder, cell) !== undefined);
+    if (typeof table === 'string') rejected.push({ path, reason: table });
+    else if (!table.rows.some((row) => find(table.folder, row.file)))
+      rejected.push({
+        path,
+        reason: `none of the files that its column "${table.fileColumn}" names is in the drop`,
+      });
+    else tables.push(table);
+  }
+  return tables;
+}
+
+/** Looks a table's cell up among the pictures: from the table's folder, from the root, by its bare name, without extension. */
+function finder(images: readonly Found[]): (folder: string, cell: string) => Found | undefined {
+  const byPath = new Map(images.map((image) => [image.path, image]));
+  const byName = new Map<string, Found | undefined>();
+  for (const image of images) {
+    const name = baseName(image.path);
+    for (const key of new Set([name, name.replace(/\.[^.]*$/, '')]))
+      byName.set(key, byName.has(key) ? undefined : image);
+  }
+  return (folder, cell) => {
+    const path = normalPath(cell);
+    const direct = byPath.get(folder ? `${folder}/${path}` : path) ?? byPath.get(path);
+    return direct ?? byName.get(baseName(path));
+  };
+}
+
+interface Labelled {
+  readonly path: string;
+  readonly entry: FileEntry;
+  readonly name: string | undefined;
+  readonly split: Split | undefined;
+}
+
+function label(
+  images: readonly Found[],
+  tables: readonly LabelTable[],
+  rejected: Rejected[],
+  notes: string[],
+) {
+  const byTable = fromTables(images, tables, rejected, notes);
+  const labelled = byTable ?? fromFolders(images, notes);
+  const classes = [...new Set(labelled.flatMap(({ name }) => (name === undefined ? [] : [name])))].sort(
+    byCodePoint,
+  );
+  const index = new Map(classes.map((name, i) => [name, i]));
+  const samples = labelled.map(({ path, entry, name, split }, id): Sample => {
+    const sample = { id, path, entry, label: name === undefined ? -1 : index.get(name)! };
+    return split ? { ...sample, split } : sample;
+  });
+  return { classes, samples };
+}
+
+/** The split that the first folder of a path names. */
+function folderSplit(path: string): Split | undefined {
+  return path.includes('/') ? splitName(path.slice(0, path.indexOf('/'))) : undefined;
+}
+
+function fromTables(
+  images: readonly Found[],
+  tables: readonly LabelTable[],
+  rejected: Rejected[],
+  notes: string[],
+): Labelled[] | undefined {
+  const withLabels = tables.filter((table) => table.labelColumn !== undefined);
+  for (const table of tables) {
+    rejected.push(...table.rejected);
+    if (table.labelColumn === undefined)
+      notes.push(
+        `${table.path} names files but has no column of labels (such as "label"), so it is not used.`,
+      );
+  }
+  if (withLabels.length === 0) return undefined;
+  const find = finder(images);
+  const rows = new Map<Found, { name: string | undefined; split: Split | undefined }>();
+  for (const table of withLabels) {
+    for (const row of table.rows) {
+      const where = `${table.path} line ${row.line}`;
+      const image = find(table.folder, row.file);
+      if (!image)
+        rejected.push({ path: where, reason: `it names "${row.file}", which is not among the pictures` });
+      else if (rows.has(image) && rows.get(image)!.name !== row.label)
+        rejected.push({
+          path: where,
+          reason: `it gives "${row.file}" a second label, "${row.label}"; the first one is kept`,
+        });
+      else rows.set(image, { name: row.label, split: row.split });
+    }
+    notes.push(
+      `Labels come from ${table.path}: column "${table.fileColumn}" names the file, "${table.labelColumn}" its class.`,
+    );
+  }
+  const unlisted = images.filter((image) => rows.get(image)?.name === undefined).length;
+  if (unlisted > 0)
+    notes.push(
+      `${count(unlisted, 'picture')} ${unlisted === 1 ? 'has' : 'have'} no label in the table and will not be trained on.`,
+    );
+  return images.map((image) => {
+    const row = rows.get(image);
+    return { ...image, name: row?.name, split: row?.split ?? folderSplit(image.path) };
+  });
+}
+
+function fromFolders(images: readonly Found[], notes: string[]): Labelled[] {
+  const inFolders = images.filter(({ path }) => path.includes('/'));
+  // The first level is one of splits only where nothing but splits is found there, and classes lie below.
+  const isSplit = inFolders.length > 0 && inFolders.every(({ path }) => folderSplit(path) !== undefined);
+  const labelled = images.map((image): Labelled => {
+    const split = isSplit ? folderSplit(image.path) : undefined;
+    const below = split ? image.path.slice(image.path.indexOf('/') + 1) : image.path;
+    const name = folderName(below).split('/')[0] || undefined;
+    return { ...image, name, split };
+  });
+  const loose = labelled.filter(({ name }) => name === undefined).length;
+  const classes = new Set(labelled.flatMap(({ name }) => name ?? [])).size;
+  if (classes > 0)
+    notes.push(
+      `Each folder is a class: ${count(classes, 'class')}, ${count(images.length - loose, 'picture')}.`,
+    );
+  if (isSplit) {
+    const splits = (['train', 'val', 'test'] as const).filter((split) =>
+      labelled.some((l) => l.split === split),
+    );
+    notes.push(
+      `The split comes from the folders: ${splits.map((split) => `${split} ${labelled.filter((l) => l.split === split).length}`).join(', ')}.`,
+    );
+  }
+  if (loose > 0) {
+    notes.push(
+      `${count(loose, 'picture')} ${loose === 1 ? 'lies' : 'lie'} in no class folder and ${loose === 1 ? 'has' : 'have'} no label; put pictures into one folder for each class to train on them.`,
+    );
+  }
+  const deep = labelled.filter(({ path, split }) => path.split('/').length > (split ? 3 : 2)).length;
+  if (deep > 0)
+    notes.push(
+      `${count(deep, 'picture')} ${deep === 1 ? 'lies' : 'lie'} in folders within a class folder and ${deep === 1 ? 'counts' : 'count'} for the outer one.`,
+    );
+  return labelled;
+}

@@ -1,6 +1,8 @@
 """Tiny random checkpoints as Hugging Face folders, and what PyTorch computes with them and with the embedded backbones."""
 
 import json
+import sys
+from pathlib import Path
 
 import timm
 import torch
@@ -15,7 +17,10 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from common import FIXTURES, WEIGHTS, generator, smooth_images, write_json, write_tensors
+from common import FIXTURES, ROOT, WEIGHTS, generator, smooth_images, write_json, write_tensors
+
+sys.path.append(str(ROOT / "tools" / "weights"))
+from onnx_graph import run_graph, write_graph  # noqa: E402
 
 CLASSES = ("blobs", "checks", "dots", "rings", "stripes")
 LABELS = {"id2label": dict(enumerate(CLASSES)), "label2id": {name: i for i, name in enumerate(CLASSES)}}
@@ -25,6 +30,8 @@ VIT = ViTConfig(
 )
 # 7 x 7 positions, used at 5 x 5 and at 4 x 7 patches.
 DINO = dict(hidden_size=32, num_attention_heads=4, mlp_ratio=2, image_size=28, patch_size=4, **LABELS)
+
+WITH_GRAPH = ("vit-tiny", "dinov2-tiny")
 
 PROCESSORS = {
     "vit": {
@@ -76,14 +83,13 @@ def disk_names(folder) -> list[str]:
 
 
 def outputs(model: PreTrainedModel, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Hidden states before each block and after the last, the final norm's output, and the logits."""
+    """Hidden states before each block and after the last, the final norm's output, what the head reads, and the logits."""
     base = getattr(model, model.base_model_prefix)
     hidden = base(pixels, output_hidden_states=True)
-    found = {
-        "pixel_values": pixels,
-        "last_hidden_state": hidden.last_hidden_state,
-        "logits": model(pixels).logits,
-    }
+    found = {"pixel_values": pixels, "last_hidden_state": hidden.last_hidden_state}
+    hook = model.classifier.register_forward_pre_hook(lambda _, inputs: found.update(features=inputs[0]))
+    found["logits"] = model(pixels).logits
+    hook.remove()
     return found | {f"hidden_states.{i}": value for i, value in enumerate(hidden.hidden_states)}
 
 
@@ -108,7 +114,19 @@ def write_checkpoint(name: str, model: PreTrainedModel, sizes: dict[str, tuple[i
             expected |= {"labels": labels, "loss": loss, "grad.classifier.weight": head.grad}
             expected[f"grad.{model.base_model_prefix}.layernorm.weight"] = norm.grad
     write_tensors(folder / "expected.safetensors", expected)
+    if name in WITH_GRAPH:
+        write_graph(folder)
+        check_graph(folder)
     print(f"{name}: {len(disk_names(folder))} tensors, logits {tuple(expected['logits'].shape)}")
+
+
+def check_graph(folder: Path) -> None:
+    """The graph in ONNX Runtime against every input in `<fixture>/expected.safetensors`."""
+    expected = load_file(FIXTURES / folder.name / "expected.safetensors")
+    for prefix in ("", "wide.", "odd."):
+        if f"{prefix}pixel_values" in expected:
+            for name, value in run_graph(folder, expected[f"{prefix}pixel_values"]).items():
+                torch.testing.assert_close(value, expected[prefix + name], rtol=1e-4, atol=1e-4)
 
 
 def vit_tiny() -> ViTForImageClassification:
@@ -153,6 +171,7 @@ def write_embedded() -> None:
             hook.remove()
         expected |= {prefix + key: value for key, value in found.items()}
     write_tensors(FIXTURES / "efficientnet-lite0" / "expected.safetensors", expected)
+    check_graph(WEIGHTS / "efficientnet-lite0")
 
     folder = WEIGHTS / "vit-s14-saliency"
     vit = Dinov2ForImageClassification.from_pretrained(folder, num_labels=2, dtype=torch.float32).eval()
@@ -160,6 +179,7 @@ def write_embedded() -> None:
     for prefix, shape, seed in (("", (1, 3, 98, 98), 60), ("wide.", (1, 3, 70, 112), 61)):
         pixels = smooth_images(shape, seed) * 2
         expected[f"{prefix}pixel_values"] = pixels
-        expected[f"{prefix}last_hidden_state"] = vit.dinov2(pixels).last_hidden_state
+        expected |= {prefix + k: v for k, v in outputs(vit, pixels).items() if k in ("features", "last_hidden_state")}
     write_tensors(FIXTURES / "vit-s14-saliency" / "expected.safetensors", expected)
+    check_graph(folder)
     print("efficientnet-lite0, vit-s14-saliency: outputs at", json.dumps([96, "67x90", 98, "70x112"]))

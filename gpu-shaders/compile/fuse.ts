@@ -1,0 +1,132 @@
+import { isParameter } from '../graph/leaves.ts';
+import { type Node, sizeOf, type Tensor } from '../graph/tensor.ts';
+
+/**
+ * What one kernel (or one operation's few kernels) computes: an anchor, and the elementwise maps that ride behind
+ * it. A group of maps alone has no anchor.
+ */
+export interface Group {
+  anchor: Node | null;
+  maps: Node[];
+  /** Elements of the value that the maps follow; 0 when nothing may follow. */
+  size: number;
+  /** Tensors it reads from memory. */
+  reads: Set<Tensor>;
+  /** Tensors that others read from memory, filled by `storedBy`. */
+  stores: Tensor[];
+}
+
+/** Bindings a stage may have under WebGPU's default limits. */
+const MAX_BINDINGS = 8;
+
+/** The tensor whose memory `t` is: reshapes share it. */
+export function rootOf(t: Tensor): Tensor {
+  let root = t;
+  while (root.node.op.lower.kind === 'view') root = root.node.inputs[0];
+  return root;
+}
+
+/** True for values that each reader computes afresh (constants, random masks). */
+export function isInline(t: Tensor): boolean {
+  const { lower } = t.node.op;
+  return lower.kind === 'map' && lower.inline === true;
+}
+
+/**
+ * Puts nodes, given in topological order, into groups in the order they will run. A map joins the latest group
+ * that produces one of its inputs, provided it follows that value element by element; everything else it reads is
+ * then older than the group, so the order stays sound.
+ */
+export function fuse(nodes: readonly Node[], outputs: readonly Tensor[]): Group[] {
+  const groups: Group[] = [];
+  const groupOf = new Map<Tensor, number>();
+  const wanted = new Set(outputs.map(rootOf));
+
+  const materialise = (t: Tensor) => {
+    // An inline value that a kernel or an output needs in memory gets a group of its own.
+    if (isInline(t) && !groupOf.has(t)) addMaps(t.node);
+  };
+  const addMaps = (node: Node) => {
+    groupOf.set(node.outputs[0], groups.length);
+    groups.push({
+      anchor: null,
+      maps: [node],
+      size: sizeOf(node.outputs[0].shape),
+      reads: readsOf(node, new Set()),
+      stores: [],
+    });
+  };
+
+  for (const node of nodes) {
+    const { lower } = node.op;
+    if (lower.kind === 'leaf' || lower.kind === 'view') continue;
+    if (lower.kind === 'map') {
+      if (lower.inline) {
+        if (wanted.has(node.outputs[0])) materialise(node.outputs[0]);
+        continue;
+      }
+      const size = sizeOf(node.outputs[0].shape);
+      const reads = readsOf(node, new Set());
+      const latest = Math.max(-1, ...[...reads].map((t) => groupOf.get(t) ?? -1));
+      const host = groups[latest];
+      const follows =
+        host &&
+        host.size === size &&
+        [...reads].some((t) => groupOf.get(t) === latest && follow(host, t, size)) &&
+        [...reads].every((t) => groupOf.get(t) !== latest || follow(host, t, size));
+      const others = [...reads].filter((t) => groupOf.get(t) !== latest);
+      if (follows && fits(host, others)) {
+        host.maps.push(node);
+        for (const t of others) host.reads.add(t);
+        groupOf.set(node.outputs[0], latest);
+      } else addMaps(node);
+      continue;
+    }
+    for (const t of node.inputs) materialise(rootOf(t));
+    const fuses = lower.kind === 'point' || lower.fuses;
+    const index = groups.length;
+    for (const t of node.outputs) groupOf.set(t, index);
+    groups.push({
+      anchor: node,
+      maps: [],
+      size: fuses ? sizeOf(node.outputs[0].shape) : 0,
+      reads: new Set(node.inputs.map(rootOf)),
+      stores: [],
+    });
+  }
+  storedBy(groups, groupOf, wanted);
+  return groups;
+}
+
+/** Only the anchor's first output and the maps behind it are at hand, element by element. */
+function follow(host: Group, t: Tensor, size: number): boolean {
+  return sizeOf(t.shape) === size && (host.anchor === null || t.node !== host.anchor || t.output === 0);
+}
+
+/** The roots a map reads from memory, seen through inline values. */
+function readsOf(node: Node, into: Set<Tensor>): Set<Tensor> {
+  for (const t of node.inputs) {
+    const root = rootOf(t);
+    if (isInline(root)) readsOf(root.node, into);
+    else into.add(root);
+  }
+  return into;
+}
+
+/** A cautious count: every read and every value that might be stored takes a binding. */
+function fits(host: Group, more: readonly Tensor[]): boolean {
+  const reads = new Set([...host.reads, ...more]);
+  const outputs = (host.anchor?.outputs.length ?? 0) + host.maps.length + 1;
+  return reads.size + Math.min(outputs, 3) <= MAX_BINDINGS;
+}
+
+function storedBy(groups: Group[], groupOf: Map<Tensor, number>, wanted: ReadonlySet<Tensor>): void {
+  const stored = new Set<Tensor>([...wanted].filter((t) => groupOf.has(t)));
+  groups.forEach((group, index) => {
+    for (const t of group.reads) if (groupOf.get(t) !== undefined && groupOf.get(t) !== index) stored.add(t);
+  });
+  for (const t of stored) {
+    if (isParameter(t)) continue;
+    groups[groupOf.get(t)!].stores.push(t);
+  }
+}

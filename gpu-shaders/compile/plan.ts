@@ -1,0 +1,74 @@
+import type { Place } from './writer.ts';
+
+/** When a place is in use: steps of the schedule, both ends included. */
+export interface Lifetime {
+  place: Place;
+  from: number;
+  to: number;
+}
+
+export interface Slot {
+  arena: number;
+  offset: number;
+  bytes: number;
+}
+
+export interface MemoryPlan {
+  slots: Map<string, Slot>;
+  /** Bytes of each arena buffer. */
+  arenas: number[];
+  /** Sum of all places, had each its own memory. */
+  unshared: number;
+}
+
+/** WebGPU's default minStorageBufferOffsetAlignment. */
+const ALIGN = 256;
+const align = (n: number) => Math.ceil(n / ALIGN) * ALIGN;
+
+/**
+ * Gives every place an offset such that places in use at the same time do not overlap: largest first, each at the
+ * lowest offset free during its lifetime, in the first arena (of at most `limit` bytes) with room. Throws
+ * `MemoryError` for a single place above the limit.
+ */
+export function planMemory(lifetimes: readonly Lifetime[], limit: number): MemoryPlan {
+  const order = [...lifetimes].sort((a, b) => b.place.bytes - a.place.bytes || a.from - b.from);
+  const arenas: number[] = [];
+  const placed: { life: Lifetime; slot: Slot }[][] = [];
+  const slots = new Map<string, Slot>();
+  for (const life of order) {
+    const bytes = align(Math.max(life.place.bytes, 4));
+    if (bytes > limit) throw new MemoryError(life.place.bytes, limit);
+    for (let arena = 0; ; arena++) {
+      if (arena === arenas.length) {
+        arenas.push(0);
+        placed.push([]);
+      }
+      const busy = placed[arena]
+        .filter((p) => p.life.from <= life.to && life.from <= p.life.to)
+        .map((p) => p.slot)
+        .sort((a, b) => a.offset - b.offset);
+      let offset = 0;
+      for (const slot of busy) {
+        if (slot.offset - offset >= bytes) break;
+        offset = Math.max(offset, slot.offset + slot.bytes);
+      }
+      if (offset + bytes > limit) continue;
+      const slot = { arena, offset, bytes };
+      placed[arena].push({ life, slot });
+      slots.set(life.place.key, slot);
+      arenas[arena] = Math.max(arenas[arena], offset + bytes);
+      break;
+    }
+  }
+  return { slots, arenas, unshared: order.reduce((n, l) => n + align(l.place.bytes), 0) };
+}
+
+/** One value is larger than this device can bind. */
+export class MemoryError extends Error {
+  override name = 'MemoryError';
+  constructor(bytes: number, limit: number) {
+    super(
+      `A single intermediate value needs ${(bytes / 2 ** 20).toFixed(0)} MiB, and this GPU binds at most ${(limit / 2 ** 20).toFixed(0)} MiB. Use a smaller batch or a smaller image size.`,
+    );
+  }
+}

@@ -1,0 +1,239 @@
+import { type DType, type Shape, sizeOf, stridesOf, type Tensor, type TensorType } from '../graph/tensor.ts';
+import { helperSource } from '../kernels/helpers.ts';
+
+/** Memory that a kernel binds: a tensor's root, or scratch space that lives for one node. */
+export interface Place {
+  readonly key: string;
+  readonly dtype: DType;
+  readonly bytes: number;
+}
+
+export interface Binding {
+  place: Place;
+  type: string;
+  writes: boolean;
+}
+
+/** One dispatch, as text and as the places it binds, in binding order. */
+export interface KernelCall {
+  label: string;
+  code: string;
+  bindings: Binding[];
+  grid: [number, number, number];
+  flops: number;
+}
+
+const SCALAR: Record<DType, string> = { f32: 'f32', f16: 'u32', i32: 'i32', u32: 'u32' };
+const VECTOR: Record<DType, string> = { f32: 'vec4f', f16: 'vec2u', i32: 'vec4i', u32: 'vec4u' };
+
+/** WGSL text that reads or writes a bound tensor by flat element index, whatever type the binding has. */
+export class Access {
+  constructor(
+    private readonly name: string,
+    private readonly binding: Binding,
+  ) {}
+
+  /** Element `index` (a u32 expression); f16 comes out as f32. */
+  at(index: string): string {
+    const { type } = this.binding;
+    if (type === 'u32' && this.binding.place.dtype === 'f16')
+      return `unpack2x16float(${this.name}[(${index}) >> 1u])[(${index}) & 1u]`;
+    if (type === 'vec2u')
+      return `unpack2x16float(${this.name}[(${index}) >> 2u][((${index}) >> 1u) & 1u])[(${index}) & 1u]`;
+    if (type.startsWith('vec4')) return `${this.name}[(${index}) >> 2u][(${index}) & 3u]`;
+    return `${this.name}[${index}]`;
+  }
+
+  /** Four elements from `4 * index4` on, as a vec4. */
+  at4(index4: string): string {
+    const { type, place } = this.binding;
+    if (type.startsWith('vec4')) return `${this.name}[${index4}]`;
+    if (place.dtype === 'f16') {
+      if (type === 'vec2u') return `half4(${this.name}[${index4}])`;
+      return `half4(vec2u(${this.name}[2u * (${index4})], ${this.name}[2u * (${index4}) + 1u]))`;
+    }
+    const parts = [0, 1, 2, 3].map((j) => `${this.name}[4u * (${index4}) + ${j}u]`);
+    return `vec4<${SCALAR[place.dtype]}>(${parts.join(', ')})`;
+  }
+
+  /** Statement that writes element `index`. */
+  set(index: string, value: string): string {
+    return `${this.at(index)} = ${value};`;
+  }
+
+  /** Statement that writes four elements. */
+  set4(index4: string, value: string): string {
+    if (this.binding.type.startsWith('vec4')) return `${this.name}[${index4}] = ${value};`;
+    return `{ let w4 = ${value}; ${[0, 1, 2, 3].map((j) => `${this.name}[4u * (${index4}) + ${j}u] = w4[${j}];`).join(' ')} }`;
+  }
+}
+
+/** The maps fused behind a kernel: their WGSL, and the values among them that others read. */
+export interface Epilogue {
+  /** Statements over `i` (flat index) and `v` (the anchor's value), reading and storing through `bind`. */
+  emit(kernel: KernelText): string;
+}
+
+export interface Grid {
+  workgroup: [number, number, number];
+  groups: [number, number, number];
+}
+
+/** Text of one kernel under construction. */
+export class KernelText {
+  private readonly bindings: Binding[] = [];
+  private readonly helpers = new Set<string>();
+  private finishBody: string | null = null;
+
+  constructor(
+    private readonly placeOf: (t: Tensor) => Place,
+    private readonly epilogue: Epilogue | null,
+  ) {}
+
+  /** Binds a place; the first request decides between element and vec4 type, later ones adapt to it. */
+  bind(place: Place, { vec = false, writes = false }: { vec?: boolean; writes?: boolean } = {}): Access {
+    let index = this.bindings.findIndex((b) => b.place.key === place.key);
+    if (index < 0) {
+      index = this.bindings.length;
+      this.bindings.push({ place, type: (vec ? VECTOR : SCALAR)[place.dtype], writes });
+    }
+    if (writes) this.bindings[index].writes = true;
+    if (place.dtype === 'f16') this.use('half4');
+    return new Access(`b${index}`, this.bindings[index]);
+  }
+
+  tensor(t: Tensor, options?: { vec?: boolean; writes?: boolean }): Access {
+    return this.bind(this.placeOf(t), options);
+  }
+
+  /** Makes a function of the WGSL library (`kernels/helpers.ts`) available. */
+  use(helper: string): void {
+    this.helpers.add(helper);
+  }
+
+  /** Statement that hands the anchor's element `index` to the fused maps, which store what others read. */
+  finish(index: string, value: string): string {
+    if (!this.epilogue) throw new Error('This kernel has no primary output to finish.');
+    this.finishBody ??= this.epilogue.emit(this);
+    return `finish(${index}, ${value});`;
+  }
+
+  /** The whole module. `declarations` are module-scope text (workgroup variables, functions). */
+  source(
+    body: string,
+    workgroup: readonly number[],
+    declarations = '',
+  ): { code: string; bindings: Binding[] } {
+    const decls = this.bindings.map(
+      (b, i) =>
+        `@group(0) @binding(${i}) var<storage, ${b.place.key.startsWith('p:') && !b.writes ? 'read' : 'read_write'}> b${i}: array<${b.type}>;`,
+    );
+    const finish = this.finishBody === null ? '' : `fn finish(i: u32, v: f32) {\n${this.finishBody}\n}\n`;
+    const code = `${decls.join('\n')}\n${helperSource(this.helpers)}${declarations}\n${finish}
+@compute @workgroup_size(${workgroup.join(', ')})
+fn main(@builtin(global_invocation_id) gid: vec3u, @builtin(local_invocation_id) lid: vec3u,
+  @builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+${body}
+}
+`;
+    return { code, bindings: this.bindings };
+  }
+}
+
+/** What an operation's `emit` gets: its node's types, and a way to write dispatches. */
+export class KernelWriter {
+  readonly calls: KernelCall[] = [];
+  private scratchCount = 0;
+
+  constructor(
+    readonly inputs: readonly Tensor[],
+    readonly outputs: readonly Tensor[],
+    private readonly label: string,
+    private readonly placeOf: (t: Tensor) => Place,
+    private readonly epilogue: Epilogue | null,
+    /** Whether anybody reads output `i`: an operation may skip what nobody does. */
+    readonly reads: (output: number) => boolean,
+  ) {}
+
+  /** Space that lives while this node runs. */
+  scratch(elements: number, dtype: DType = 'f32'): Place {
+    return { key: `t:${this.outputs[0].node.id}/s${this.scratchCount++}`, dtype, bytes: elements * 4 };
+  }
+
+  /** Writes one dispatch. */
+  kernel(
+    name: string,
+    build: (k: KernelText) => {
+      body: string;
+      workgroup: number[];
+      grid: number[];
+      declarations?: string;
+      flops?: number;
+    },
+  ): void {
+    const text = new KernelText(this.placeOf, this.epilogue);
+    const { body, workgroup, grid, declarations, flops } = build(text);
+    const { code, bindings } = text.source(body, pad3(workgroup), declarations);
+    this.calls.push({ label: `${this.label}.${name}`, code, bindings, grid: pad3(grid), flops: flops ?? 0 });
+  }
+}
+
+function pad3(a: number[]): [number, number, number] {
+  return [a[0] ?? 1, a[1] ?? 1, a[2] ?? 1];
+}
+
+/** What a `point` operation's body gets. */
+export class PointWriter {
+  constructor(
+    private readonly text: KernelText,
+    readonly inputs: readonly Tensor[],
+    readonly output: TensorType,
+  ) {}
+
+  /** Element `index` of input `i`. */
+  read(i: number, index: string): string {
+    return this.text.tensor(this.inputs[i]).at(index);
+  }
+
+  use(helper: string): void {
+    this.text.use(helper);
+  }
+}
+
+/** Text of the prologue that turns the grid into one flat index `i` below `count`. */
+export function flatIndex(
+  count: number,
+  workgroup = 64,
+): { head: string; workgroup: number[]; grid: number[] } {
+  const needed = Math.ceil(count / workgroup);
+  const x = Math.min(needed, 65535);
+  const y = Math.ceil(needed / x);
+  const head = `  let i = (wid.y * groups.x + wid.x) * ${workgroup}u + lane;\n  if (i >= ${count}u) { return; }`;
+  return { head, workgroup: [workgroup], grid: [x, y] };
+}
+
+/**
+ * WGSL index into a tensor of shape `from` that broadcasts to `to`, for flat index `i` of `to`. Neighbouring axes
+ * that behave alike are merged, so a bias costs one remainder and a per-row value one division.
+ */
+export function broadcastIndex(to: Shape, from: Shape, i: string): string {
+  if (sizeOf(from) === sizeOf(to)) return i;
+  if (sizeOf(from) === 1) return '0u';
+  const full = [...Array(to.length - from.length).fill(1), ...from] as number[];
+  const strides = stridesOf(full);
+  const terms: string[] = [];
+  let below = 1; // elements of `to` right of the current run
+  for (let d = to.length - 1; d >= 0; ) {
+    const kept = full[d] === to[d] && to[d] !== 1;
+    let n = 1;
+    const stride = strides[d];
+    while (d >= 0 && (to[d] === 1 || (full[d] === to[d]) === kept)) n *= to[d--];
+    if (kept && n > 1) {
+      const quotient = below === 1 ? i : `(${i} / ${below}u)`;
+      const wrapped = d < 0 ? quotient : `(${quotient} % ${n}u)`;
+      terms.push(stride === 1 ? wrapped : `${wrapped} * ${stride}u`);
+    }
+    below *= n;
+  }
+  return terms.join(' + ');
+}

@@ -1,0 +1,18 @@
+/**
+ * A small tensor library: trace operations into a graph, differentiate it for the trainable leaves, compile it
+ * into a fixed list of WGSL dispatches over planned memory, replay it. Works with any `GPU` object: a browser
+ * worker's or Dawn's under Node. Imports nothing of the other rooms. A new operation is one file under `ops/`,
+ * exported here, with a row in its test.
+ */
+export * from './compile/build.ts';
+export * from './device.ts';
+export * from './graph/gradient.ts';
+export * from './graph/leaves.ts';
+export * from './graph/split.ts';
+export * from './graph/tensor.ts';
+export * from './ops/elementwise.ts';
+export * from './ops/matmul.ts';
+export * from './ops/reduce.ts';
+export * from './ops/reshape.ts';
+export * from './program.ts';
+export * from './state.ts';

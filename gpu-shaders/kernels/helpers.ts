@@ -1,0 +1,72 @@
+/**
+ * Small WGSL functions that kernels ask for by name. A function may name others it calls; each is written once.
+ */
+const library: Record<string, { needs?: string[]; code: string }> = {
+  half4: {
+    code: 'fn half4(h: vec2u) -> vec4f { return vec4f(unpack2x16float(h.x), unpack2x16float(h.y)); }',
+  },
+  // Abramowitz and Stegun, formula 7.1.26; absolute error below 1.5e-7.
+  erf: {
+    code: `fn erf(x: f32) -> f32 {
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-min(a * a, 87.0)));
+}`,
+  },
+  gelu: { needs: ['erf'], code: 'fn gelu(x: f32) -> f32 { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }' },
+  geluGrad: {
+    needs: ['erf'],
+    code: `fn gelu_grad(x: f32) -> f32 {
+  return 0.5 * (1.0 + erf(x * 0.70710678)) + x * 0.39894228 * exp(-min(0.5 * x * x, 87.0));
+}`,
+  },
+  // tanh through exp of a bounded argument: drivers differ on tanh of large numbers.
+  tanhBounded: {
+    code: `fn tanh_bounded(x: f32) -> f32 {
+  let e = exp(-2.0 * min(abs(x), 20.0));
+  return sign(x) * (1.0 - e) / (1.0 + e);
+}`,
+  },
+  geluTanh: {
+    needs: ['tanhBounded'],
+    code: 'fn gelu_tanh(x: f32) -> f32 { return 0.5 * x * (1.0 + tanh_bounded(0.79788456 * (x + 0.044715 * x * x * x))); }',
+  },
+  geluTanhGrad: {
+    needs: ['tanhBounded'],
+    code: `fn gelu_tanh_grad(x: f32) -> f32 {
+  let t = tanh_bounded(0.79788456 * (x + 0.044715 * x * x * x));
+  return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * 0.79788456 * (1.0 + 3.0 * 0.044715 * x * x);
+}`,
+  },
+  sigmoid: { code: 'fn sigmoid(x: f32) -> f32 { return 1.0 / (1.0 + exp(-clamp(x, -87.0, 87.0))); }' },
+  // PCG output function on a word, and a counter-based uniform from (seed, site and step, element): the same
+  // element of the same site at the same step draws the same number, whatever ran before.
+  uniform: {
+    code: `fn pcg(v: u32) -> u32 {
+  let s = v * 747796405u + 2891336453u;
+  let w = ((s >> ((s >> 28u) + 4u)) ^ s) * 277803737u;
+  return (w >> 22u) ^ w;
+}
+fn uniform_at(seed: u32, step: u32, site: u32, i: u32) -> f32 {
+  let h = pcg(i ^ pcg(site ^ pcg(step ^ pcg(seed))));
+  return f32(h >> 8u) * 5.9604644775390625e-8;
+}`,
+  },
+};
+
+/** Source of the named functions and of those they need, each once. */
+export function helperSource(names: ReadonlySet<string>): string {
+  const written = new Set<string>();
+  const text: string[] = [];
+  const write = (name: string) => {
+    if (written.has(name)) return;
+    written.add(name);
+    const entry = library[name];
+    if (!entry) throw new Error(`There is no WGSL helper '${name}'.`);
+    for (const need of entry.needs ?? []) write(need);
+    text.push(entry.code);
+  };
+  for (const name of [...names].sort()) write(name);
+  return text.length ? `${text.join('\n')}\n` : '';
+}

@@ -1,0 +1,150 @@
+import type { Access, KernelText, KernelWriter } from '../compile/writer.ts';
+import type { MatmulAttrs, MatmulSizes } from '../ops/matmul.ts';
+
+/**
+ * Register-tile product: each invocation holds `rm` rows by `4 cn` columns of the result and walks k in fours,
+ * without workgroup memory. Operands are read as vec4 along their contiguous axis where its length is a multiple
+ * of four, else element by element with bounds.
+ *
+ * Shapes: a [batch, m, k] (or [batch, k, m]), b [k, n] or [batch, k, n] (or transposed).
+ * Grid: columns of tiles, rows of tiles, batch. Memory: registers only.
+ */
+export function matmulKernel(w: KernelWriter, s: MatmulSizes, attrs: MatmulAttrs): void {
+  const tile = chooseTile(s);
+  w.kernel('tile', (k) => ({
+    body: tileBody(k, w, s, attrs, tile),
+    workgroup: [tile.wx, tile.wy, 1],
+    grid: [Math.ceil(s.n / (4 * tile.cn * tile.wx)), Math.ceil(s.m / (tile.rm * tile.wy)), s.batch],
+  }));
+}
+
+interface Tile {
+  /** Rows and vec4 columns an invocation holds. */
+  rm: number;
+  cn: number;
+  wx: number;
+  wy: number;
+}
+
+/** Tall tiles reuse what they read; narrow results (a LoRA rank) get narrow ones so that no lane idles. */
+function chooseTile({ m, n }: MatmulSizes): Tile {
+  const cn = n > 4 ? 2 : 1;
+  const rm = m >= 8 ? 8 : m >= 4 ? 4 : m >= 2 ? 2 : 1;
+  const columns = Math.ceil(n / (4 * cn));
+  const wx = Math.min(8, columns >= 8 ? 8 : columns >= 4 ? 4 : columns >= 2 ? 2 : 1);
+  return { rm, cn, wx, wy: Math.max(1, Math.min(32 / wx, Math.ceil(m / rm))) };
+}
+
+const range = (n: number) => [...Array(n).keys()];
+
+function tileBody(k: KernelText, w: KernelWriter, s: MatmulSizes, { ta, tb }: MatmulAttrs, t: Tile): string {
+  const lda = ta ? s.m : s.k;
+  const ldb = tb ? s.k : s.n;
+  const a = k.tensor(w.inputs[0], { vec: lda % 4 === 0 });
+  const b = k.tensor(w.inputs[1], { vec: ldb % 4 === 0 });
+  const rows = range(t.rm);
+  const cols = range(t.cn);
+  const tail = s.k % 4;
+  const step = (kq: string, bound: number | null) =>
+    [
+      loadA(a, s, ta, t, kq, bound),
+      loadB(b, s, tb, t, kq, bound),
+      ...range(bound ?? 4).map((u) =>
+        rows
+          .map((i) => cols.map((c) => `    c${i}_${c} += ${scalarA(i, u, ta)} * b${c}_${u};`).join(' '))
+          .join('\n'),
+      ),
+    ].join('\n');
+  return `
+  let col = gid.x * ${4 * t.cn}u;
+  let row = gid.y * ${t.rm}u;
+  if (row >= ${s.m}u || col >= ${s.n}u) { return; }
+  let aBase = gid.z * ${s.m * s.k}u;
+  let bBase = ${s.sharedB ? '0u' : `gid.z * ${s.k * s.n}u`};
+  ${rows.flatMap((i) => cols.map((c) => `var c${i}_${c} = vec4f();`)).join(' ')}
+  for (var kq = 0u; kq < ${Math.floor(s.k / 4)}u; kq++) {
+${step('kq', null)}
+  }
+${tail ? `  {\n${step(`${Math.floor(s.k / 4)}u`, tail)}\n  }` : ''}
+  // One copy of the epilogue in the text, not one per element: shaders compile several times faster.
+  var tile = array<vec4f, ${t.rm * t.cn}>(${rows.flatMap((i) => cols.map((c) => `c${i}_${c}`)).join(', ')});
+  for (var r = 0u; r < min(${t.rm}u, ${s.m}u - row); r++) {
+    let y = gid.z * ${s.m * s.n}u + (row + r) * ${s.n}u + col;
+    for (var j = 0u; j < min(${4 * t.cn}u, ${s.n}u - col); j++) {
+      ${k.finish('y + j', `tile[r * ${t.cn}u + j / 4u][j % 4u]`)}
+    }
+  }`;
+}
+
+/** The tile's share of a for four steps of k: a vec4 along k for each row, or along rows for each step. */
+function loadA(a: Access, s: MatmulSizes, ta: boolean, t: Tile, kq: string, bound: number | null): string {
+  if (!ta) {
+    return range(t.rm)
+      .map((i) => {
+        const row = s.m % t.rm ? `min(row + ${i}u, ${s.m - 1}u)` : `(row + ${i}u)`;
+        if (s.k % 4 === 0) return `    let a${i} = ${a.at4(`aBase / 4u + ${row} * ${s.k / 4}u + ${kq}`)};`;
+        const parts = range(4).map((u) =>
+          bound !== null && u >= bound ? '0.0' : a.at(`aBase + ${row} * ${s.k}u + 4u * ${kq} + ${u}u`),
+        );
+        return `    let a${i} = vec4f(${parts.join(', ')});`;
+      })
+      .join('\n');
+  }
+  const blocks = Math.ceil(t.rm / 4);
+  return range(bound ?? 4)
+    .flatMap((u) =>
+      range(blocks).map((q) => {
+        if (s.m % 4 === 0 && t.rm >= 4) {
+          const block = s.m % t.rm ? `min(row / 4u + ${q}u, ${s.m / 4 - 1}u)` : `(row / 4u + ${q}u)`;
+          return `    let a${u}_${q} = ${a.at4(`aBase / 4u + (4u * ${kq} + ${u}u) * ${s.m / 4}u + ${block}`)};`;
+        }
+        const parts = range(4).map((j) =>
+          a.at(`aBase + (4u * ${kq} + ${u}u) * ${s.m}u + min(row + ${4 * q + j}u, ${s.m - 1}u)`),
+        );
+        return `    let a${u}_${q} = vec4f(${parts.join(', ')});`;
+      }),
+    )
+    .join('\n');
+}
+
+function scalarA(i: number, u: number, ta: boolean): string {
+  return ta ? `a${u}_${i >> 2}[${i & 3}]` : `a${i}[${u}]`;
+}
+
+/** The tile's share of b for four steps of k, as vec4s along columns. */
+function loadB(b: Access, s: MatmulSizes, tb: boolean, t: Tile, kq: string, bound: number | null): string {
+  if (!tb) {
+    return range(bound ?? 4)
+      .flatMap((u) =>
+        range(t.cn).map((c) => {
+          const kk = `(4u * ${kq} + ${u}u)`;
+          if (s.n % 4 === 0) {
+            const col = s.n % (4 * t.cn) ? `min(col / 4u + ${c}u, ${s.n / 4 - 1}u)` : `(col / 4u + ${c}u)`;
+            return `    let b${c}_${u} = ${b.at4(`bBase / 4u + ${kk} * ${s.n / 4}u + ${col}`)};`;
+          }
+          const parts = range(4).map((j) =>
+            b.at(`bBase + ${kk} * ${s.n}u + min(col + ${4 * c + j}u, ${s.n - 1}u)`),
+          );
+          return `    let b${c}_${u} = vec4f(${parts.join(', ')});`;
+        }),
+      )
+      .join('\n');
+  }
+  const loads = range(4 * t.cn).map((n) => {
+    const col = s.n % (4 * t.cn) ? `min(col + ${n}u, ${s.n - 1}u)` : `(col + ${n}u)`;
+    if (s.k % 4 === 0) return `    let t${n} = ${b.at4(`bBase / 4u + ${col} * ${s.k / 4}u + ${kq}`)};`;
+    const parts = range(4).map((u) =>
+      bound !== null && u >= bound ? '0.0' : b.at(`bBase + ${col} * ${s.k}u + 4u * ${kq} + ${u}u`),
+    );
+    return `    let t${n} = vec4f(${parts.join(', ')});`;
+  });
+  const turns = range(bound ?? 4).flatMap((u) =>
+    range(t.cn).map(
+      (c) =>
+        `    let b${c}_${u} = vec4f(${range(4)
+          .map((j) => `t${4 * c + j}[${u}]`)
+          .join(', ')});`,
+    ),
+  );
+  return [...loads, ...turns].join('\n');
+}

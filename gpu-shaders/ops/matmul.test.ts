@@ -1,0 +1,73 @@
+import { describe, test } from 'vitest';
+import { checkOp } from '../testing/checkOp.ts';
+import { add, gelu, mul } from './elementwise.ts';
+import { matmul } from './matmul.ts';
+
+/** Float64 product of [batch, m, k] and [k, n] or [batch, k, n], either stored transposed. */
+function product(
+  a: Float64Array,
+  b: Float64Array,
+  batch: number,
+  m: number,
+  k: number,
+  n: number,
+  ta: boolean,
+  tb: boolean,
+) {
+  const sharedB = b.length === k * n;
+  const y = new Float64Array(batch * m * n);
+  for (let z = 0; z < batch; z++)
+    for (let i = 0; i < m; i++)
+      for (let j = 0; j < n; j++)
+        for (let r = 0; r < k; r++)
+          y[(z * m + i) * n + j] +=
+            a[z * m * k + (ta ? r * m + i : i * k + r)] *
+            b[(sharedB ? 0 : z * k * n) + (tb ? j * k + r : r * n + j)];
+  return y;
+}
+
+describe('matmul', () => {
+  for (const [ta, tb] of [
+    [false, false],
+    [false, true],
+    [true, false],
+    [true, true],
+  ] as const)
+    for (const [m, k, n] of [
+      [1, 1, 1],
+      [5, 7, 3],
+      [9, 8, 12],
+      [17, 12, 8],
+      [8, 6, 20],
+      [12, 5, 4],
+    ] as const)
+      test(`${m}x${k}x${n}${ta ? ' aT' : ''}${tb ? ' bT' : ''}`, () =>
+        checkOp({
+          shapes: [ta ? [k, m] : [m, k], tb ? [n, k] : [k, n]],
+          build: (a, b) => matmul(a, b, { ta, tb }),
+          reference: (a, b) => product(a, b, 1, m, k, n, ta, tb),
+        }));
+
+  for (const [ta, tb, shared] of [
+    [false, true, true],
+    [false, false, false],
+    [true, true, false],
+  ] as const)
+    test(`batched${ta ? ' aT' : ''}${tb ? ' bT' : ''}${shared ? ' shared b' : ''}`, () =>
+      checkOp({
+        shapes: [ta ? [3, 8, 5] : [3, 5, 8], [...(shared ? [] : [3]), ...(tb ? [7, 8] : [8, 7])]],
+        build: (a, b) => matmul(a, b, { ta, tb }),
+        reference: (a, b) => product(a, b, 3, 5, 8, 7, ta, tb),
+      }));
+
+  test('with bias, activation and residual behind it', () =>
+    checkOp({
+      shapes: [[6, 8], [8, 8], [8], [6, 8]],
+      build: (a, b, bias, res) => add(mul(gelu(add(matmul(a, b), bias), 'tanh'), 2), res),
+      reference: (a, b, bias, res) =>
+        product(a, b, 1, 6, 8, 8, false, false).map((v, i) => {
+          const x = v + bias[i % 8];
+          return x * (1 + Math.tanh(0.7978845608028654 * (x + 0.044715 * x ** 3))) + res[i];
+        }),
+    }));
+});

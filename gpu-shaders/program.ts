@@ -1,0 +1,156 @@
+import type { Gpu } from './device.ts';
+import type { DType } from './graph/tensor.ts';
+import type { Slice } from './state.ts';
+
+export interface Report {
+  label: string;
+  dispatches: { label: string; grid: [number, number, number]; flops: number }[];
+  flops: number;
+  arenaBytes: number;
+  /** What the arena would take without sharing. */
+  unsharedBytes: number;
+  inputBytes: number;
+  outputBytes: number;
+}
+
+/** A copy between buffers before the dispatches: a cached feature into a batch row. */
+export interface Copy {
+  from: GPUBuffer;
+  fromOffset: number;
+  to: Slice;
+  toOffset: number;
+  bytes: number;
+}
+
+/** On a software adapter a submission may hold this much work before it is cut, so that the driver stays responsive. */
+const SOFTWARE_FLOPS_PER_SUBMIT = 1.5e9;
+
+export interface Field {
+  dtype: DType;
+  slice: Slice;
+  /** Place in the host copy of the small inputs; -1 for large ones. */
+  hostOffset: number;
+}
+
+export interface Dispatch {
+  pipeline: GPUComputePipeline;
+  group: GPUBindGroup;
+  grid: [number, number, number];
+  flops: number;
+}
+
+/** What `compile` makes a program of. */
+export interface ProgramParts {
+  gpu: Gpu;
+  report: Report;
+  dispatches: Dispatch[];
+  inputs: ReadonlyMap<string, Field>;
+  outputs: ReadonlyMap<string, Slice>;
+  /** Host copy of the small inputs, and the buffer it is written to before a run. */
+  host: ArrayBuffer;
+  smallInputs: GPUBuffer;
+  owned: GPUBuffer[];
+}
+
+/** A compiled computation: a fixed list of dispatches over buffers made once. Running it allocates nothing. */
+export class Program {
+  private readonly staging: GPUBuffer[] = [];
+  private dirty = false;
+
+  constructor(private readonly parts: ProgramParts) {}
+
+  get report(): Report {
+    return this.parts.report;
+  }
+
+  /** Copies `data` into input `name` from element `offset` on; it is on the GPU when the next `run` starts. */
+  write(name: string, data: Float32Array | Uint32Array | Int32Array, offset = 0): void {
+    const field = this.parts.inputs.get(name);
+    if (!field) return; // The computation does not read it: compiled away.
+    if ((offset + data.length) * 4 > field.slice.bytes)
+      throw new RangeError(`Input '${name}' holds ${field.slice.bytes / 4} elements.`);
+    if (field.hostOffset >= 0) {
+      new Uint8Array(this.parts.host, field.hostOffset + offset * 4, data.byteLength).set(
+        new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+      );
+      this.dirty = true;
+    } else
+      this.parts.gpu.device.queue.writeBuffer(
+        field.slice.buffer,
+        field.slice.offset + offset * 4,
+        data as BufferSource,
+      );
+  }
+
+  /** Where an input lies, for copies on the GPU; undefined when nothing reads it. */
+  input(name: string): Slice | undefined {
+    return this.parts.inputs.get(name)?.slice;
+  }
+
+  output(name: string): Slice {
+    const output = this.parts.outputs.get(name);
+    if (!output) throw new Error(`The program '${this.report.label}' has no output '${name}'.`);
+    return output;
+  }
+
+  /** Runs once: pending inputs, then copies, then every dispatch. Returns when it is submitted, not when it is done. */
+  run(copies: readonly Copy[] = []): void {
+    const { queue } = this.parts.gpu.device;
+    if (this.dirty) queue.writeBuffer(this.parts.smallInputs, 0, this.parts.host);
+    this.dirty = false;
+    let encoder = this.parts.gpu.device.createCommandEncoder({ label: this.report.label });
+    for (const c of copies)
+      encoder.copyBufferToBuffer(c.from, c.fromOffset, c.to.buffer, c.to.offset + c.toOffset, c.bytes);
+    let pass = encoder.beginComputePass();
+    let flops = 0;
+    const limit = this.parts.gpu.info.software ? SOFTWARE_FLOPS_PER_SUBMIT : Number.POSITIVE_INFINITY;
+    for (const d of this.parts.dispatches) {
+      if (flops > 0 && flops + d.flops > limit) {
+        pass.end();
+        queue.submit([encoder.finish()]);
+        encoder = this.parts.gpu.device.createCommandEncoder({ label: this.report.label });
+        pass = encoder.beginComputePass();
+        flops = 0;
+      }
+      pass.setPipeline(d.pipeline);
+      pass.setBindGroup(0, d.group);
+      pass.dispatchWorkgroups(...d.grid);
+      flops += d.flops;
+    }
+    pass.end();
+    queue.submit([encoder.finish()]);
+  }
+
+  /** Outputs of the last run, read back without stalling what is queued behind it. */
+  async collect<N extends string>(names: readonly N[]): Promise<Record<N, Float32Array>> {
+    const slices = names.map((n) => this.output(n));
+    const bytes = slices.reduce((n, s) => n + s.bytes, 0);
+    const found = this.staging.findIndex((b) => b.size >= bytes);
+    const buffer =
+      found >= 0
+        ? this.staging.splice(found, 1)[0]
+        : this.parts.gpu.device.createBuffer({ size: Math.ceil(bytes / 4) * 4, usage: 0x1 | 0x8 });
+    const encoder = this.parts.gpu.device.createCommandEncoder();
+    let at = 0;
+    for (const s of slices) {
+      encoder.copyBufferToBuffer(s.buffer, s.offset, buffer, at, s.bytes);
+      at += s.bytes;
+    }
+    this.parts.gpu.device.queue.submit([encoder.finish()]);
+    await buffer.mapAsync(1 /* READ */);
+    const data = buffer.getMappedRange().slice(0);
+    buffer.unmap();
+    this.staging.push(buffer);
+    at = 0;
+    const result = {} as Record<N, Float32Array>;
+    names.forEach((n, i) => {
+      result[n] = new Float32Array(data, at, slices[i].bytes / 4);
+      at += slices[i].bytes;
+    });
+    return result;
+  }
+
+  destroy(): void {
+    for (const b of [...this.parts.owned, ...this.staging]) b.destroy();
+  }
+}

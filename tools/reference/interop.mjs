@@ -1,0 +1,202 @@
+/**
+ * `npm run test:interop`: does what the studio exports mean the same to PEFT? Makes its own Python environment, lets the
+ * headless studio train and predict, then loads the adapters with real PEFT (transformers 5, timm, transformers 4).
+ * Prints each figure and, last, "N passed, N failed"; exits with 1 when anything failed.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = resolve(here, '..', '..');
+const cache = join(root, '.cache');
+const work = join(cache, 'interop');
+const fixtures = join(root, 'tools', 'reference', 'fixtures');
+const parity = join(fixtures, 'peft-vit-lora');
+const images = join(parity, 'images');
+
+function run(command, args, options = {}) {
+  const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', timeout: 900_000, ...options });
+  if (result.error) throw new Error(`${command} could not be run: ${result.error.message}`);
+  return result;
+}
+
+function must(command, args, options = {}) {
+  const result = run(command, args, options);
+  if (result.status !== 0) {
+    throw new Error(
+      `${command} ${args.join(' ')} ended with ${result.status}:\n${result.stdout}${result.stderr}`,
+    );
+  }
+}
+
+/** Run `make` unless `folder` was made from these very requirements before. */
+function onceFor(folder, requirements, make) {
+  const stamp = join(folder, 'made-from');
+  const wanted = createHash('sha256').update(readFileSync(requirements)).digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  const started = Date.now();
+  rmSync(folder, { recursive: true, force: true });
+  make();
+  writeFileSync(stamp, wanted);
+  console.log(`made ${folder} in ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+function pythonEnvironments() {
+  const venv = join(cache, 'venv-interop');
+  const python = join(venv, 'bin', 'python');
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
+  const newest = join(here, 'requirements-interop.txt');
+  onceFor(venv, newest, () => {
+    must('python3', ['-m', 'venv', venv]);
+    must(python, [...pip, '-r', newest]);
+  });
+  // transformers 4 lies over the same environment by PYTHONPATH, so that torch is there only once.
+  const overlay = join(cache, 'interop-transformers-4');
+  const older = join(here, 'requirements-transformers-4.txt');
+  onceFor(overlay, older, () => must(python, [...pip, '--no-deps', '--target', overlay, '-r', older]));
+  return { python, overlay };
+}
+
+/** The embedded default at a quarter of its size, so that a few steps fit a software renderer; weights are linked. */
+function smallEfficientnet() {
+  const source = join(root, 'models', 'weights', 'efficientnet-lite0');
+  const folder = join(work, 'efficientnet-64');
+  mkdirSync(folder, { recursive: true });
+  for (const file of ['config.json', 'model.safetensors'])
+    symlinkSync(join(source, file), join(folder, file));
+  const processor = JSON.parse(readFileSync(join(source, 'preprocessor_config.json'), 'utf8'));
+  const small = { ...processor, size: { shortest_edge: 73 }, crop_size: { height: 64, width: 64 } };
+  writeFileSync(join(folder, 'preprocessor_config.json'), JSON.stringify(small));
+  return folder;
+}
+
+const settings = (values) => Object.entries(values).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+const attention = { r: 4, lora_alpha: 8, lora_dropout: 0, target_modules: 'q_proj,v_proj' };
+
+function cases() {
+  const plain = ['--batch', '8', '--seed', '1', '--no-augment'];
+  const vitTiny = join(fixtures, 'vit-tiny');
+  const parityOptions = [
+    '--schedule',
+    'constant',
+    '--lr',
+    '1e-3',
+    '--weight-decay',
+    '0.01',
+    '--clip',
+    '0',
+    '--steps',
+    '20',
+  ];
+  return [
+    {
+      name: 'vit-tiny, 20 steps beside PEFT',
+      kind: 'vit',
+      backbone: vitTiny,
+      parity,
+      train: [
+        ...settings(attention),
+        ...plain,
+        ...parityOptions,
+        '--no-shuffle',
+        '--init',
+        join(parity, 'init'),
+      ],
+    },
+    {
+      name: 'vit-tiny, every linear layer',
+      kind: 'vit',
+      backbone: vitTiny,
+      train: [
+        ...settings({ r: 3, lora_alpha: 16, target_modules: 'q_proj,k_proj,v_proj,o_proj,fc1,fc2' }),
+        ...[...plain, '--lr', '5e-3', '--steps', '12'],
+      ],
+    },
+    {
+      name: 'dinov2-tiny, attention and MLP',
+      kind: 'dinov2',
+      backbone: join(fixtures, 'dinov2-tiny'),
+      train: [
+        ...settings({ ...attention, target_modules: 'q_proj,v_proj,fc1' }),
+        ...plain,
+        '--lr',
+        '5e-3',
+        '--steps',
+        '12',
+      ],
+    },
+    {
+      name: 'EfficientNet-Lite0, 1x1 convolutions',
+      kind: 'timm',
+      backbone: smallEfficientnet(),
+      train: [
+        ...settings({
+          r: 4,
+          lora_alpha: 8,
+          target_modules: 'blocks.6.0.conv_pw,blocks.6.0.conv_pwl,conv_head',
+        }),
+        ...[...plain, '--lr', '3e-3', '--steps', '6'],
+      ],
+    },
+  ];
+}
+
+function studio(command, args) {
+  const tsx = join(root, 'node_modules', 'tsx', 'dist', 'cli.mjs');
+  return run(process.execPath, [tsx, join(root, 'tools', 'cli', 'main.ts'), command, ...args]);
+}
+
+/** Train and predict with the studio; an error text where one of them failed. */
+function produce(job, index) {
+  const folder = join(work, `case-${index}`);
+  mkdirSync(folder, { recursive: true });
+  const made = {
+    adapter: join(folder, 'adapter.zip'),
+    predictions: join(folder, 'predictions.csv'),
+    log: join(folder, 'log.jsonl'),
+  };
+  const common = ['--backbone', job.backbone, '--data', images];
+  const steps = [
+    ['train', [...common, '--method', 'lora', ...job.train, '--log', made.log, '--out', made.adapter]],
+    ['predict', [...common, '--adapter', made.adapter, '--out', made.predictions]],
+  ];
+  if (job.parity) {
+    made.imported = join(folder, 'imported.csv');
+    steps.push(['predict', [...common, '--adapter', join(job.parity, 'final'), '--out', made.imported]]);
+  }
+  for (const [command, args] of steps) {
+    const result = studio(command, args);
+    if (result.status !== 0)
+      return { ...job, error: `graft ${command} ended with ${result.status}: ${result.stderr.trim()}` };
+  }
+  return { ...job, ...made };
+}
+
+function main() {
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(work, { recursive: true });
+  const { python, overlay } = pythonEnvironments();
+  const jobs = join(work, 'jobs.json');
+  writeFileSync(jobs, JSON.stringify({ images, cases: cases().map(produce) }));
+  let passed = 0;
+  let failed = 0;
+  for (const path of [undefined, overlay]) {
+    const env = { ...process.env, HF_HUB_OFFLINE: '1', ...(path ? { PYTHONPATH: path } : {}) };
+    const result = run(python, [join(here, 'interop.py'), jobs], { env });
+    process.stdout.write(result.stdout);
+    const lines = result.stdout.split('\n');
+    passed += lines.filter((line) => line.startsWith('ok ')).length;
+    failed += lines.filter((line) => line.startsWith('FAIL ')).length;
+    if (result.status !== 0) {
+      console.log(`FAIL the checks stopped early:\n${result.stderr}`);
+      failed += 1;
+    }
+  }
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+}
+
+main();

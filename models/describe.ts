@@ -33,6 +33,8 @@ export interface ModuleCard {
   kind: 'linear' | 'conv2d';
   /** Weight shape as stored: [out, in] or [out, in / groups, kh, kw]. */
   shape: number[];
+  /** A convolution in groups (depthwise ones included). */
+  grouped: boolean;
   /** Index of the block it lies in, for drawing; -1 before the first, `blocks` after the last. */
   block: number;
 }

@@ -16,13 +16,18 @@ import type { KernelCall, Place } from './writer.ts';
 export interface Tail {
   calls: KernelCall[];
   buffers: ReadonlyMap<string, Slice>;
+  /** Inputs of the program that only these dispatches read, bound as `p:input:<name>`. */
+  inputs?: readonly Tensor[];
+  /** Outputs that these dispatches write, in bytes, bound as `o:<name>`. */
+  outputs?: Readonly<Record<string, number>>;
+  /** Buffers that go when the program goes. */
+  owned?: readonly GPUBuffer[];
 }
 
 export interface ProgramSpec extends Omit<ScheduleRequest, 'limit' | 'placed' | 'fold'> {
   label: string;
   /** Gradients to leave in the state's flat buffer, by the trainable's name. */
   gradients?: ReadonlyMap<string, Tensor>;
-  /** Made once the traced values have their places; reads the program's inputs and outputs by `o:` and `p:input:` keys. */
   tail?: Tail;
 }
 
@@ -34,6 +39,9 @@ export async function compile(state: State, spec: ProgramSpec): Promise<Program>
   const { gpu } = state;
   const placed = new Map([...(spec.gradients ?? [])].map(([name, t]) => [t, `g:${name}`]));
   const plan = schedule({ outputs: spec.outputs, placed, limit: gpu.maxBinding });
+  for (const t of spec.tail?.inputs ?? []) plan.leaves.set(`p:input:${(t.node.attrs as InputAttrs).name}`, t);
+  for (const [name, bytes] of Object.entries(spec.tail?.outputs ?? {}))
+    plan.outputs.set(name, { key: `o:${name}`, dtype: 'f32', bytes });
   return new Builder(gpu, state, spec, plan).build(await foldConstants(state, plan.folded));
 }
 
@@ -80,7 +88,7 @@ class Builder {
   ) {}
 
   async build(folded: { slices: Folded; owned: GPUBuffer[] }): Promise<Program> {
-    this.owned.push(...folded.owned);
+    this.owned.push(...folded.owned, ...(this.spec.tail?.owned ?? []));
     this.placeArenas();
     const { host, buffer } = this.placeInputs();
     for (const [key, t] of this.plan.leaves)

@@ -55,6 +55,7 @@ const WGSL_TYPE = { f32: 'f32', f16: 'f32', i32: 'i32', u32: 'u32' } as const;
 /** The fused maps as statements: each value once, in order, stored where somebody else reads it. */
 function epilogueOf(group: Group): Epilogue {
   return {
+    type: WGSL_TYPE[group.anchor?.outputs[0].dtype ?? 'f32'],
     emit(text: KernelText): string {
       const local = new Map<Tensor, string>();
       const lines: string[] = [];

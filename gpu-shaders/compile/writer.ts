@@ -70,6 +70,8 @@ export class Access {
 
 /** The maps fused behind a kernel: their WGSL, and the values among them that others read. */
 export interface Epilogue {
+  /** WGSL type of the anchor's value. */
+  type: string;
   /** Statements over `i` (flat index) and `v` (the anchor's value), reading and storing through `bind`. */
   emit(kernel: KernelText): string;
 }
@@ -128,7 +130,10 @@ export class KernelText {
       (b, i) =>
         `@group(0) @binding(${i}) var<storage, ${b.place.key.startsWith('p:') && !b.writes ? 'read' : 'read_write'}> b${i}: array<${b.type}>;`,
     );
-    const finish = this.finishBody === null ? '' : `fn finish(i: u32, v: f32) {\n${this.finishBody}\n}\n`;
+    const finish =
+      this.finishBody === null
+        ? ''
+        : `fn finish(i: u32, v: ${this.epilogue!.type}) {\n${this.finishBody}\n}\n`;
     const code = `${decls.join('\n')}\n${helperSource(this.helpers)}${declarations}\n${finish}
 @compute @workgroup_size(${workgroup.join(', ')})
 fn main(@builtin(global_invocation_id) gid: vec3u, @builtin(local_invocation_id) lid: vec3u,
@@ -206,7 +211,8 @@ export function flatIndex(
   workgroup = 64,
 ): { head: string; workgroup: number[]; grid: number[] } {
   const needed = Math.ceil(count / workgroup);
-  const x = Math.min(needed, 65535);
+  // A tensor without elements still gets a grid: its invocations return at once.
+  const x = Math.max(1, Math.min(needed, 65535));
   const y = Math.ceil(needed / x);
   const head = `  let i = (wid.y * groups.x + wid.x) * ${workgroup}u + lane;\n  if (i >= ${count}u) { return; }`;
   return { head, workgroup: [workgroup], grid: [x, y] };

@@ -1,0 +1,47 @@
+import type { Split } from '../protocol.ts';
+
+/**
+ * What a session needs from outside. A browser worker and Node each bring their own; the session imports neither
+ * worker globals nor DOM nor Node modules.
+ */
+
+/** Bytes under names. `write` is atomic: a name holds the whole old or the whole new content, never a part. */
+export interface Files {
+  read(name: string): Promise<Uint8Array | null>;
+  readRange(name: string, begin: number, end: number): Promise<Uint8Array>;
+  /** Throws `StorageFullError` when there is no room; what was there stays. */
+  write(name: string, bytes: Uint8Array): Promise<void>;
+  append(name: string, bytes: Uint8Array): Promise<void>;
+  size(name: string): Promise<number | null>;
+  /** Names that begin with `prefix`. */
+  list(prefix: string): Promise<string[]>;
+  /** Removes every name that begins with `prefix`. */
+  remove(prefix: string): Promise<void>;
+}
+
+/** The disk, or this site's share of it, is full. */
+export class StorageFullError extends Error {
+  override name = 'StorageFullError';
+  readonly advice = 'Remove data sets or runs you no longer need, or download what you want to keep and remove it here.';
+}
+
+export interface Augmentation {
+  /** Number of the view to draw; view k of sample i is a pure function of seed, i and k. */
+  view: number;
+  seed: number;
+}
+
+/** Labelled pictures of a data set, decoded and preprocessed on demand. */
+export interface Pictures {
+  readonly classes: readonly string[];
+  readonly samples: readonly { path: string; label: number; split: Split }[];
+  /** Changes when any picture, label or split does. */
+  readonly hash: string;
+  /** Pixels of samples, each f32 [3, side, side] by the backbone's own preprocessing. */
+  load(samples: readonly number[], side: number, augmentation: Augmentation | null): Promise<Float32Array[]>;
+}
+
+/** Wall clock and randomness come in, so that a session is a function of its inputs. */
+export interface Clock {
+  now(): number;
+}

@@ -1,0 +1,4 @@
+export const policy: Record<string, string[]>;
+export function policyText(directives: Record<string, string[]>): string;
+export function metaPolicyText(): string;
+export const securityHeaders: Record<string, string>;

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { Plugin } from 'vite';
+import manifest from '../../models/weights/manifest.json' with { type: 'json' };
+import { metaPolicyText, securityHeaders } from './headers.mjs';
+
+/** What the service worker is told of a build; it finds this in place of `__BUILD__`. */
+export interface Build {
+  /** Changes with any file of the build. */
+  version: string;
+  /** Fetched before the worker takes over: without these the page does not open. */
+  shell: string[];
+  /** Fetched in the background once the page is open. */
+  later: string[];
+  /** Kept when first asked for, or in the background where the host is this machine. */
+  onUse: string[];
+  headers: Record<string, string>;
+}
+
+/** Gzipped size that everything the first screen loads may have together. */
+const FIRST_SCREEN_BUDGET = 250_000;
+
+/**
+ * Makes a build that works from any static host: writes the list of files into `sw.js`, puts the content policy into
+ * the page for the first visit, and reports the weight of the first screen.
+ */
+export function offline(): Plugin {
+  let outDir = 'dist';
+  let firstScreen: string[] = [];
+  return {
+    name: 'graft-offline',
+    apply: 'build',
+    configResolved(config) {
+      outDir = join(config.root, config.build.outDir);
+    },
+    transformIndexHtml: {
+      order: 'post',
+      handler: () => [
+        {
+          tag: 'meta',
+          attrs: { 'http-equiv': 'Content-Security-Policy', content: metaPolicyText() },
+          injectTo: 'head-prepend',
+        },
+      ],
+    },
+    generateBundle(_, bundle) {
+      firstScreen = staticallyReached(bundle as Record<string, Emitted>);
+    },
+    writeBundle() {
+      const build = describe(outDir);
+      const file = join(outDir, 'sw.js');
+      const source = readFileSync(file, 'utf8');
+      if (!source.includes('__BUILD__')) throw new Error('public/sw.js has no __BUILD__ to fill in.');
+      writeFileSync(file, source.replace('__BUILD__', () => JSON.stringify(build, null, 2)));
+      report(outDir, firstScreen, build);
+    },
+  };
+}
+
+interface Emitted {
+  type: 'chunk' | 'asset';
+  isEntry?: boolean;
+  imports?: string[];
+  viteMetadata?: { importedCss: Set<string> };
+}
+
+/** Scripts and styles the page loads before anything is asked for. */
+function staticallyReached(bundle: Record<string, Emitted>): string[] {
+  const seen = new Set<string>();
+  const visit = (name: string) => {
+    const chunk = bundle[name];
+    if (seen.has(name) || chunk?.type !== 'chunk') return;
+    seen.add(name);
+    chunk.imports?.forEach(visit);
+    for (const css of chunk.viteMetadata?.importedCss ?? []) seen.add(css);
+  };
+  for (const [name, chunk] of Object.entries(bundle)) if (chunk.isEntry) visit(name);
+  return [...seen];
+}
+
+function describe(outDir: string): Build {
+  const files = readdirSync(outDir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(outDir, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+    .filter((path) => path !== 'sw.js' && !path.endsWith('.map'))
+    .sort();
+  const hash = createHash('sha256');
+  for (const path of files) hash.update(path).update(readFileSync(join(outDir, path)));
+  hash.update(JSON.stringify(securityHeaders));
+  const kind = (path: string) => {
+    // Weights keep their folder's name in the build: see `assetFileNames` in vite.config.ts.
+    if (path.startsWith('assets/weights/')) return path.includes(`/${manifest.default}/`) ? 'later' : 'onUse';
+    if (/\.(wasm|mjs|onnx|safetensors)$/.test(path)) return path.includes('ort-') ? 'onUse' : 'later';
+    return path.startsWith('samples/') ? 'later' : 'shell';
+  };
+  return {
+    version: hash.digest('hex').slice(0, 16),
+    shell: files.filter((path) => kind(path) === 'shell'),
+    later: files.filter((path) => kind(path) === 'later'),
+    onUse: files.filter((path) => kind(path) === 'onUse'),
+    headers: securityHeaders,
+  };
+}
+
+function report(outDir: string, firstScreen: string[], build: Build): void {
+  const size = (paths: string[]) => paths.reduce((sum, path) => sum + gzipSync(readFileSync(join(outDir, path))).length, 0);
+  const kB = (bytes: number) => `${Math.round(bytes / 1000)} kB`;
+  const first = size(firstScreen);
+  console.log(`\nFirst screen ${kB(first)} gzipped of ${kB(FIRST_SCREEN_BUDGET)}; whole shell ${kB(size(build.shell))}.`);
+  if (first > FIRST_SCREEN_BUDGET) console.warn(`The first screen is over its budget by ${kB(first - FIRST_SCREEN_BUDGET)}.`);
+}

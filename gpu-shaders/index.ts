@@ -5,11 +5,13 @@
  * exported here, with a row in its test.
  */
 export * from './compile/build.ts';
+export { schedule } from './compile/schedule.ts';
 export * from './device.ts';
 export * from './graph/gradient.ts';
 export * from './graph/leaves.ts';
 export * from './graph/split.ts';
 export * from './graph/tensor.ts';
+export * from './ops/attention.ts';
 export * from './ops/classify.ts';
 export * from './ops/elementwise.ts';
 export * from './ops/linear.ts';

@@ -1,4 +1,4 @@
-import { basename, dirname } from 'node:path';
+import { basename, dirname, extname } from 'node:path';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 import { policy, policyText, securityHeaders } from './tools/serve/headers.mjs';
@@ -21,7 +21,7 @@ export default defineConfig(({ command }) => ({
   plugins: [react(), offline()],
   html: command === 'serve' ? { cspNonce: NONCE } : {},
   assetsInclude: ['**/*.safetensors', '**/*.onnx'],
-  worker: { format: 'es' },
+  worker: { format: 'es', rolldownOptions: { output: { assetFileNames: assetName } } },
   // Pre-bundling would move the module away from the .wasm files it looks for beside itself.
   optimizeDeps: { exclude: ['onnxruntime-web', '@jsquash/jpeg', '@jsquash/webp'] },
   server: { headers: devHeaders, host: 'localhost' },
@@ -40,7 +40,8 @@ export default defineConfig(({ command }) => ({
 /** Weights keep their folder, by which the offline list knows the default backbone; all names carry a hash. */
 function assetName({ originalFileNames }: { originalFileNames: string[] }): string {
   const original = originalFileNames[0]?.replaceAll('\\', '/') ?? '';
+  const name = extname(original) ? '[name]-[hash][extname]' : '[name]-[hash].txt';
   return original.includes('models/weights/')
-    ? `assets/weights/${basename(dirname(original))}/[name]-[hash][extname]`
-    : 'assets/[name]-[hash][extname]';
+    ? `assets/weights/${basename(dirname(original))}/${name}`
+    : `assets/${name}`;
 }

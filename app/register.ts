@@ -23,6 +23,7 @@ if (import.meta.env.PROD && serviceWorker) {
       const { active } = await serviceWorker.ready;
       active?.postMessage('fetch-the-rest');
     },
-    (error: unknown) => console.warn('The page will not work offline: its service worker could not be registered.', error),
+    (error: unknown) =>
+      console.warn('The page will not work offline: its service worker could not be registered.', error),
   );
 }

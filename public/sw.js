@@ -6,7 +6,9 @@
 const BUILD = __BUILD__;
 const CACHE = `graft-${BUILD.version}`;
 const ROOT = new URL('./', self.location.href);
-const KNOWN = new Set([...BUILD.shell, ...BUILD.later, ...BUILD.onUse].map((path) => new URL(path, ROOT).href));
+const KNOWN = new Set(
+  [...BUILD.shell, ...BUILD.later, ...BUILD.onUse].map((path) => new URL(path, ROOT).href),
+);
 /** How long a page waits for its host before it opens from the cache. */
 const NETWORK_PATIENCE_MS = 3000;
 const PAGE = new URL('index.html', ROOT).href;
@@ -50,8 +52,11 @@ async function answer(request, url) {
   // A name with a hash never changes its content; any other may be of a newer build, where the host is in reach.
   if (kept && key.includes('/assets/')) return withHeaders(await slice(kept, range));
   const fresh = fetch(navigates ? request : key, { cache: 'no-cache' });
-  const whole = kept ? await Promise.race([fresh.catch(() => kept), after(NETWORK_PATIENCE_MS, kept)]) : await fresh;
-  if (whole !== kept && whole.status === 200 && !navigates) await (await caches.open(CACHE)).put(key, whole.clone());
+  const whole = kept
+    ? await Promise.race([fresh.catch(() => kept), after(NETWORK_PATIENCE_MS, kept)])
+    : await fresh;
+  if (whole !== kept && whole.status === 200 && !navigates)
+    await (await caches.open(CACHE)).put(key, whole.clone());
   return withHeaders(await slice(whole.status >= 500 && kept ? kept : whole, range));
 }
 
@@ -89,7 +94,8 @@ async function slice(answer, range) {
   const body = await answer.blob();
   const from = Number(match[1]);
   const to = match[2] === '' ? body.size - 1 : Math.min(Number(match[2]), body.size - 1);
-  if (from > to) return new Response(null, { status: 416, headers: { 'Content-Range': `bytes */${body.size}` } });
+  if (from > to)
+    return new Response(null, { status: 416, headers: { 'Content-Range': `bytes */${body.size}` } });
   const headers = new Headers(answer.headers);
   headers.set('Content-Range', `bytes ${from}-${to}/${body.size}`);
   headers.set('Content-Length', String(to - from + 1));
@@ -101,5 +107,9 @@ function withHeaders(answer) {
   const headers = new Headers(answer.headers);
   for (const [name, value] of Object.entries(BUILD.headers)) headers.set(name, value);
   const bodiless = [101, 204, 205, 304].includes(answer.status);
-  return new Response(bodiless ? null : answer.body, { status: answer.status, statusText: answer.statusText, headers });
+  return new Response(bodiless ? null : answer.body, {
+    status: answer.status,
+    statusText: answer.statusText,
+    headers,
+  });
 }

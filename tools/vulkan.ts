@@ -10,7 +10,9 @@ import { chromiumPath } from './chromium.ts';
 export function vulkanEnvironment(): Record<string, string> {
   if (process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES) return withLoader({});
   const hasGpu = existsSync('/proc/driver/nvidia') || existsSync('/dev/dri/renderD128');
-  const driver = folders().map((f) => join(f, 'vk_swiftshader_icd.json')).find(existsSync);
+  const driver = folders()
+    .map((f) => join(f, 'vk_swiftshader_icd.json'))
+    .find(existsSync);
   return withLoader(hasGpu || !driver ? {} : { VK_ICD_FILENAMES: driver });
 }
 
@@ -23,5 +25,10 @@ function withLoader(env: Record<string, string>): Record<string, string> {
   const loader = folders().find((f) => existsSync(join(f, 'libvulkan.so.1')));
   if (!loader || process.platform !== 'linux') return env;
   // Last in the path: a system loader, where there is one, comes first.
-  return { ...env, LD_LIBRARY_PATH: [process.env.LD_LIBRARY_PATH, '/usr/lib/x86_64-linux-gnu', loader].filter(Boolean).join(':') };
+  return {
+    ...env,
+    LD_LIBRARY_PATH: [process.env.LD_LIBRARY_PATH, '/usr/lib/x86_64-linux-gnu', loader]
+      .filter(Boolean)
+      .join(':'),
+  };
 }

@@ -6,7 +6,10 @@ import type { Plugin } from 'vite';
 import manifest from '../../models/weights/manifest.json' with { type: 'json' };
 import { metaPolicyText, securityHeaders } from './headers.mjs';
 
-/** What the service worker is told of a build; it finds this in place of `__BUILD__`. */
+/** What stands in `public/sw.js` where the build puts its list of files. */
+const PLACE = 'const BUILD = __BUILD__;';
+
+/** What the service worker is told of a build. */
 export interface Build {
   /** Changes with any file of the build. */
   version: string;
@@ -49,11 +52,14 @@ export function offline(): Plugin {
       firstScreen = staticallyReached(bundle as Record<string, Emitted>);
     },
     writeBundle() {
-      const build = describe(outDir);
+      const build = fileLists(outDir);
       const file = join(outDir, 'sw.js');
       const source = readFileSync(file, 'utf8');
-      if (!source.includes('__BUILD__')) throw new Error('public/sw.js has no __BUILD__ to fill in.');
-      writeFileSync(file, source.replace('__BUILD__', () => JSON.stringify(build, null, 2)));
+      if (!source.includes(PLACE)) throw new Error(`public/sw.js has no “${PLACE}” to fill in.`);
+      writeFileSync(
+        file,
+        source.replace(PLACE, () => `const BUILD = ${JSON.stringify(build, null, 2)};`),
+      );
       report(outDir, firstScreen, build);
     },
   };
@@ -80,7 +86,7 @@ function staticallyReached(bundle: Record<string, Emitted>): string[] {
   return [...seen];
 }
 
-function describe(outDir: string): Build {
+function fileLists(outDir: string): Build {
   const files = readdirSync(outDir, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(outDir, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
@@ -105,9 +111,13 @@ function describe(outDir: string): Build {
 }
 
 function report(outDir: string, firstScreen: string[], build: Build): void {
-  const size = (paths: string[]) => paths.reduce((sum, path) => sum + gzipSync(readFileSync(join(outDir, path))).length, 0);
+  const size = (paths: string[]) =>
+    paths.reduce((sum, path) => sum + gzipSync(readFileSync(join(outDir, path))).length, 0);
   const kB = (bytes: number) => `${Math.round(bytes / 1000)} kB`;
   const first = size(firstScreen);
-  console.log(`\nFirst screen ${kB(first)} gzipped of ${kB(FIRST_SCREEN_BUDGET)}; whole shell ${kB(size(build.shell))}.`);
-  if (first > FIRST_SCREEN_BUDGET) console.warn(`The first screen is over its budget by ${kB(first - FIRST_SCREEN_BUDGET)}.`);
+  console.log(
+    `\nFirst screen ${kB(first)} gzipped of ${kB(FIRST_SCREEN_BUDGET)}; whole shell ${kB(size(build.shell))}.`,
+  );
+  if (first > FIRST_SCREEN_BUDGET)
+    console.warn(`The first screen is over its budget by ${kB(first - FIRST_SCREEN_BUDGET)}.`);
 }

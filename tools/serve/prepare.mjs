@@ -40,11 +40,15 @@ async function firstMismatch() {
   const installed = await packages(join(ROOT, 'node_modules', '.package-lock.json'));
   if (!installed) return 'none are here yet';
   const wanted = await packages(join(ROOT, 'package-lock.json'));
-  if (!wanted) throw new Error('package-lock.json is missing or broken. Restore it from the repository: git checkout package-lock.json');
+  if (!wanted)
+    throw new Error(
+      'package-lock.json is missing or broken. Restore it from the repository: git checkout package-lock.json',
+    );
   for (const [path, { version, optional, devOptional, peer, link }] of Object.entries(wanted)) {
     // Optional packages are left out on platforms they are not for.
     if (path === '' || link || optional || devOptional || peer) continue;
-    if (installed[path]?.version !== version) return `${path.replace(/^.*node_modules\//, '')} ${version} is missing`;
+    if (installed[path]?.version !== version)
+      return `${path.replace(/^.*node_modules\//, '')} ${version} is missing`;
   }
   return null;
 }
@@ -92,9 +96,17 @@ async function modified(path) {
  */
 export function run(command, args, { env = {} } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...env } });
+    const child = spawn(command, args, {
+      cwd: ROOT,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...env },
+    });
     child.on('error', (error) =>
-      reject(new Error(`${command} could not be started (${error.code}). Install it, or put it on the PATH, and run this again.`)),
+      reject(
+        new Error(
+          `${command} could not be started (${error.code}). Install it, or put it on the PATH, and run this again.`,
+        ),
+      ),
     );
     child.on('exit', (code, signal) => resolve(signal ? 130 : (code ?? 1)));
   });

@@ -7,5 +7,11 @@ export function createStudioServer(options: {
   /** The path the folder appears under, with slashes at both ends. */
   base?: string;
 }): Server;
-export function parseRange(header: string | undefined, size: number): { from: number; to: number } | 'unsatisfiable' | null;
-export function listen(create: () => Server, port: number): Promise<{ port: number; close: () => Promise<void> }>;
+export function parseRange(
+  header: string | undefined,
+  size: number,
+): { from: number; to: number } | 'unsatisfiable' | null;
+export function listen(
+  create: () => Server,
+  port: number,
+): Promise<{ port: number; close: () => Promise<void> }>;

@@ -51,7 +51,8 @@ async function answer(request, response, { root, headers, base }) {
   if (!info?.isFile()) return refuse(404, 'There is no such file here.');
 
   const range = parseRange(request.headers.range, info.size);
-  if (range === 'unsatisfiable') return refuse(416, 'No such range.', { 'Content-Range': `bytes */${info.size}` });
+  if (range === 'unsatisfiable')
+    return refuse(416, 'No such range.', { 'Content-Range': `bytes */${info.size}` });
   const { from, to } = range ?? { from: 0, to: info.size - 1 };
   response.writeHead(range ? 206 : 200, {
     ...headers,

@@ -29,7 +29,9 @@ export async function start(args) {
     const { port, close } = await listen(() => createStudioServer({ root: dist }), options.port);
     const address = `http://localhost:${port}/`;
     if (options.port !== 0 && port !== options.port) {
-      console.log(`Port ${options.port} is taken, so this is ${port}. A browser keeps runs by address: earlier ones are at the old port.`);
+      console.log(
+        `Port ${options.port} is taken, so this is ${port}. A browser keeps runs by address: earlier ones are at the old port.`,
+      );
     }
     console.log(`\n  Graft is at ${address}\n  Ctrl-C ends it; the page goes on working offline.\n`);
     if (options.open) openBrowser(address);
@@ -48,7 +50,11 @@ function read(args) {
   try {
     ({ values } = parseArgs({
       args,
-      options: { port: { type: 'string' }, 'no-open': { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        port: { type: 'string' },
+        'no-open': { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
     }));
   } catch (error) {
     console.error(`${error.message}\n\n${HELP}`);
@@ -78,6 +84,8 @@ function openBrowser(address) {
         ? ['cmd.exe', ['/c', 'start', '', address]]
         : ['xdg-open', [address]];
   const child = spawn(command, args, { stdio: 'ignore', detached: true });
-  child.on('error', () => console.log(`  The browser did not open by itself (${command} is missing): follow the address above.`));
+  child.on('error', () =>
+    console.log(`  The browser did not open by itself (${command} is missing): follow the address above.`),
+  );
   child.unref();
 }

@@ -22,7 +22,8 @@ export interface Files {
 /** The disk, or this site's share of it, is full. */
 export class StorageFullError extends Error {
   override name = 'StorageFullError';
-  readonly advice = 'Remove data sets or runs you no longer need, or download what you want to keep and remove it here.';
+  readonly advice =
+    'Remove data sets or runs you no longer need, or download what you want to keep and remove it here.';
 }
 
 export interface Augmentation {

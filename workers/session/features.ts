@@ -1,0 +1,227 @@
+import type { Copy, Gpu, Program, Slice } from '../../gpu-shaders/index.ts';
+import type { Augmentation, Files, Pictures } from './ports.ts';
+import { type CutRow, PREFIX_BATCH } from './programs.ts';
+
+/** Rows that one stored file holds. */
+const ROWS_PER_FILE = 64;
+/** Bytes of cached features that may stay on the GPU; beyond it they are read from storage batch by batch. */
+export const GPU_CACHE_BYTES = 1.5 * 2 ** 30;
+
+/** A picture as a run sees it: the sample as it is (view 0), or one of its augmented views. */
+export interface Row {
+  sample: number;
+  view: number;
+}
+
+export interface FeatureProgress {
+  done: number;
+  total: number;
+}
+
+/** Raised between batches when the caller has asked for a stop. What is stored by then is used next time. */
+export class Cancelled extends Error {
+  override name = 'Cancelled';
+}
+
+/**
+ * The frozen prefix's values for every row of a run, computed once and stored under `features/<key>/`. They stay on
+ * the GPU while they fit; otherwise each batch is read from storage.
+ */
+export class FeatureCache {
+  private readonly resident = new Map<string, Slice[]>();
+  /** Frozen features of view 0 by sample, for the probe and the neighbours score. */
+  readonly features: Float32Array[] = [];
+
+  private constructor(
+    private readonly gpu: Gpu,
+    private readonly files: Files,
+    private readonly folder: string,
+    private readonly cuts: readonly CutRow[],
+    private readonly rowOf: ReadonlyMap<string, number>,
+  ) {}
+
+  /**
+   * Brings every row into the cache, computing what is not stored yet. `seed` is that of the augmentation; `report`
+   * hears of progress and may throw `Cancelled`.
+   */
+  static async fill(options: {
+    gpu: Gpu;
+    files: Files;
+    key: string;
+    prefix: { program: Program; rows: CutRow[] };
+    pictures: Pictures;
+    rows: readonly Row[];
+    side: number;
+    seed: number;
+    report(progress: FeatureProgress): void;
+  }): Promise<FeatureCache> {
+    const { gpu, files, key, prefix, pictures, rows, report } = options;
+    const rowOf = new Map(rows.map((r, i) => [rowKey(r), i]));
+    const cache = new FeatureCache(gpu, files, `features/${key}`, prefix.rows, rowOf);
+    const bytes = prefix.rows.reduce((n, c) => n + c.bytes, 0) * rows.length;
+    if (bytes <= GPU_CACHE_BYTES) cache.reserve(rows.length);
+    for (let from = 0; from < rows.length; from += ROWS_PER_FILE) {
+      const part = rows.slice(from, from + ROWS_PER_FILE);
+      report({ done: from, total: rows.length });
+      const stored = await cache.readFile(from / ROWS_PER_FILE, part.length);
+      const data = stored ?? (await cache.compute(prefix.program, pictures, part, options));
+      if (!stored) await cache.store(from / ROWS_PER_FILE, data);
+      cache.place(from, data);
+    }
+    report({ done: rows.length, total: rows.length });
+    return cache;
+  }
+
+  /** Fills the cut inputs of `program` with a batch of rows: GPU copies to make before its run. */
+  async bring(program: Program, batch: readonly Row[]): Promise<Copy[]> {
+    const copies: Copy[] = [];
+    for (const cut of this.cuts) {
+      const to = program.input(cut.name);
+      if (!to) continue;
+      const resident = this.resident.get(cut.name);
+      for (const [j, row] of batch.entries()) {
+        const at = this.rowOf.get(rowKey(row))!;
+        if (resident) {
+          const from = resident[at];
+          copies.push({
+            from: from.buffer,
+            fromOffset: from.offset,
+            to,
+            toOffset: j * cut.bytes,
+            bytes: cut.bytes,
+          });
+        } else program.write(cut.name, await this.readRow(cut, at), (j * cut.bytes) / 4);
+      }
+    }
+    return copies;
+  }
+
+  destroy(): void {
+    for (const buffer of new Set([...this.resident.values()].flat().map((s) => s.buffer))) buffer.destroy();
+    this.resident.clear();
+  }
+
+  /** One slice a row, in buffers no larger than the device allows. */
+  private reserve(count: number): void {
+    for (const cut of this.cuts) {
+      const perBuffer = Math.max(1, Math.floor(Math.min(this.gpu.maxBinding, 2 ** 28) / cut.bytes));
+      const slices: Slice[] = [];
+      for (let from = 0; from < count; from += perBuffer) {
+        const n = Math.min(perBuffer, count - from);
+        const buffer = this.gpu.buffer(n * cut.bytes, `features ${cut.name}`);
+        for (let i = 0; i < n; i++) slices.push({ buffer, offset: i * cut.bytes, bytes: cut.bytes });
+      }
+      this.resident.set(cut.name, slices);
+    }
+  }
+
+  private async compute(
+    program: Program,
+    pictures: Pictures,
+    rows: readonly Row[],
+    { side, seed }: { side: number; seed: number },
+  ): Promise<Map<string, Float32Array>> {
+    const names = [...this.cuts.map((c) => c.name), 'features'];
+    const parts = new Map<string, Float32Array[]>(names.map((n) => [n, []]));
+    for (let i = 0; i < rows.length; i += PREFIX_BATCH) {
+      const batch = rows.slice(i, i + PREFIX_BATCH);
+      const pixels = await loadRows(pictures, batch, side, seed);
+      for (const [j, p] of pixels.entries()) program.write('pixels', p, j * p.length);
+      program.run();
+      const values = await program.collect(names);
+      for (const name of names) {
+        const perRow = values[name].length / PREFIX_BATCH;
+        parts.get(name)!.push(values[name].slice(0, perRow * batch.length));
+      }
+    }
+    return new Map([...parts].map(([name, list]) => [name, joined(list)]));
+  }
+
+  private place(from: number, data: ReadonlyMap<string, Float32Array>): void {
+    const rows = [...this.rowOf.keys()].slice(from, from + ROWS_PER_FILE);
+    const features = data.get('features')!;
+    const width = features.length / rows.length;
+    rows.forEach((key, i) => {
+      const [sample, view] = key.split('/').map(Number);
+      if (view === 0) this.features[sample] = features.slice(i * width, (i + 1) * width);
+    });
+    for (const cut of this.cuts) {
+      const slices = this.resident.get(cut.name);
+      if (!slices) continue;
+      const values = data.get(cut.name)!;
+      rows.forEach((_, i) => {
+        const { buffer, offset } = slices[from + i];
+        const row = values.subarray((i * cut.bytes) / 4, ((i + 1) * cut.bytes) / 4);
+        this.gpu.device.queue.writeBuffer(buffer, offset, row as Float32Array<ArrayBuffer>);
+      });
+    }
+  }
+
+  private file(name: string, index: number): string {
+    return `${this.folder}/${name.replace(':', '')}.${index}`;
+  }
+
+  private async store(index: number, data: ReadonlyMap<string, Float32Array>): Promise<void> {
+    for (const [name, values] of data)
+      await this.files.write(
+        this.file(name, index),
+        new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+      );
+  }
+
+  private async readFile(index: number, rows: number): Promise<Map<string, Float32Array> | null> {
+    const data = new Map<string, Float32Array>();
+    for (const name of [...this.cuts.map((c) => c.name), 'features']) {
+      const bytes = await this.files.read(this.file(name, index));
+      const expected = this.cuts.find((c) => c.name === name)?.bytes;
+      if (!bytes || (expected !== undefined && bytes.byteLength !== expected * rows)) return null;
+      data.set(name, new Float32Array(bytes.slice().buffer));
+    }
+    return data;
+  }
+
+  private async readRow(cut: CutRow, at: number): Promise<Float32Array> {
+    const begin = (at % ROWS_PER_FILE) * cut.bytes;
+    const bytes = await this.files.readRange(
+      this.file(cut.name, Math.floor(at / ROWS_PER_FILE)),
+      begin,
+      begin + cut.bytes,
+    );
+    return new Float32Array(bytes.slice().buffer);
+  }
+}
+
+const rowKey = (r: Row) => `${r.sample}/${r.view}`;
+
+/** Pixels of rows, the views by their augmentation. */
+export async function loadRows(
+  pictures: Pictures,
+  rows: readonly Row[],
+  side: number,
+  seed: number,
+): Promise<Float32Array[]> {
+  const result = new Array<Float32Array>(rows.length);
+  for (const view of new Set(rows.map((r) => r.view))) {
+    const at = rows.flatMap((r, i) => (r.view === view ? [i] : []));
+    const augmentation: Augmentation | null = view === 0 ? null : { view, seed };
+    const pixels = await pictures.load(
+      at.map((i) => rows[i].sample),
+      side,
+      augmentation,
+    );
+    at.forEach((i, j) => {
+      result[i] = pixels[j];
+    });
+  }
+  return result;
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
+  let at = 0;
+  for (const p of parts) {
+    all.set(p, at);
+    at += p.length;
+  }
+  return all;
+}

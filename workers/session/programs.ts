@@ -1,0 +1,170 @@
+import {
+  byteSize,
+  compile,
+  copy,
+  frozenCut,
+  gradients,
+  input,
+  isParameter,
+  isTrainable,
+  nodesOf,
+  type ParameterAttrs,
+  type Program,
+  type State,
+  schedule,
+  substitute,
+  type Tensor,
+} from '../../gpu-shaders/index.ts';
+import { adamw, type Optimiser } from '../../gpu-shaders/train/optimiser.ts';
+import { compileTrainStep, trainablesOf } from '../../gpu-shaders/train/step.ts';
+import { hashText } from '../../models/data/hash.ts';
+import type { Settings } from '../../models/describe.ts';
+import type { Attachment } from '../../models/methods/method.ts';
+import type { Model } from '../../models/model.ts';
+import { type ClassificationTrace, traceClassification } from '../../models/tasks/classification.ts';
+
+/** What a run's programs are made from. */
+export interface RunShape {
+  model: Model;
+  attachment: Attachment;
+  classes: number;
+  settings: Settings;
+}
+
+/** Pictures that the frozen prefix takes at a time. */
+export const PREFIX_BATCH = 8;
+
+export const optimiserOf = (settings: Settings): Optimiser =>
+  settings.optimizer === 'sgd' ? { kind: 'sgd', momentum: 0.9 } : adamw;
+
+function traceBatch({ model, attachment, classes, settings }: RunShape, batch: number, training: boolean) {
+  const side = settings.image_size as number;
+  const labelSmoothing = training ? (settings.label_smoothing as number) : 0;
+  return traceClassification(model, attachment, { classes, batch, side, labelSmoothing, training });
+}
+
+export const cutName = (i: number) => `cut:${i}`;
+
+/** A traced batch in two halves: the frozen values at the cut, and everything behind them, reading them as inputs. */
+interface SplitTrace {
+  cut: Tensor[];
+  live: ClassificationTrace;
+}
+
+function splitTrace(shape: RunShape, batch: number, training: boolean): SplitTrace {
+  const whole = traceBatch(shape, batch, training);
+  const values = [whole.loss, whole.hits, whole.logits];
+  const cut = frozenCut(values);
+  for (const t of cut)
+    if (t.shape[0] !== batch)
+      throw new Error(`A frozen value [${t.shape}] of the backbone is not one row per picture.`);
+  const inputs = new Map(cut.map((t, i) => [t, input(cutName(i), t.shape, { sample: true })]));
+  const [loss, hits, logits] = substitute(values, inputs);
+  return { cut, live: { loss, hits, logits, features: whole.features } };
+}
+
+/** What a frozen prefix gives for one sample. */
+export interface CutRow {
+  name: string;
+  /** Bytes of one sample's row. */
+  bytes: number;
+}
+
+export interface PrefixProgram {
+  program: Program;
+  rows: CutRow[];
+}
+
+/**
+ * Computes, for `PREFIX_BATCH` pictures, the values at the cut and the frozen backbone's own features (for the probe
+ * and the neighbours score).
+ */
+export async function compilePrefix(state: State, shape: RunShape): Promise<PrefixProgram> {
+  const { cut } = splitTrace(shape, PREFIX_BATCH, true);
+  const features = frozenFeatures(shape, PREFIX_BATCH);
+  const outputs = Object.fromEntries([
+    ...cut.map((t, i) => [cutName(i), copy(t)] as const),
+    ['features', copy(features)] as const,
+  ]);
+  const rows = cut.map((t, i) => ({ name: cutName(i), bytes: byteSize(t) / PREFIX_BATCH }));
+  return { program: await compile(state, { label: 'prefix', outputs }), rows };
+}
+
+/** Features of the backbone with nothing attached, sharing the pixels' input. */
+function frozenFeatures({ model, settings }: RunShape, batch: number): Tensor {
+  const side = settings.image_size as number;
+  return model.trace(input('pixels', [batch, 3, side, side], { sample: true })).features;
+}
+
+/** Identifies what the prefix computes: the same text, the same cached features. */
+export function prefixKey(shape: RunShape): string {
+  const { cut } = splitTrace(shape, 1, true);
+  const index = new Map<Tensor, number>();
+  const lines = nodesOf(cut).map((node) => {
+    const inputs = node.inputs.map((t) => index.get(t));
+    for (const t of node.outputs) index.set(t, index.size);
+    return `${node.op.name}(${inputs})${JSON.stringify(node.attrs ?? null, (_, v) => (ArrayBuffer.isView(v) ? v.byteLength : v))}`;
+  });
+  const text = `${lines.join('\n')}\n${cut.map((t) => index.get(t))}`;
+  return [hashText(text), hashText(`${text}#`)].map((h) => h.toString(16).padStart(8, '0')).join('');
+}
+
+export async function compileTraining(state: State, shape: RunShape): Promise<Program> {
+  const { live } = splitTrace(shape, shape.settings.batch_size as number, true);
+  return compileTrainStep(state, {
+    label: 'train',
+    loss: live.loss,
+    outputs: { hits: copy(live.hits) },
+    optimiser: optimiserOf(shape.settings),
+  });
+}
+
+export async function compileEvaluation(state: State, shape: RunShape, batch: number): Promise<Program> {
+  const { live } = splitTrace(shape, batch, false);
+  return compile(state, { label: 'evaluate', outputs: { logits: copy(live.logits) } });
+}
+
+/** Paths of the frozen weights that the given programs' traces read. */
+export function frozenWeights(shape: RunShape): string[] {
+  const whole = traceBatch(shape, 1, false);
+  const paths = new Set<string>();
+  for (const node of nodesOf([whole.logits, frozenFeatures(shape, 1)]))
+    for (const t of node.outputs)
+      if (isParameter(t) && !isTrainable(t)) paths.add((node.attrs as ParameterAttrs).name);
+  return [...paths];
+}
+
+/** Costs of a run, from the schedules alone: no GPU is touched. */
+export interface Costs {
+  weightBytes: number;
+  arenaBytes: number;
+  cacheBytesPerSample: number;
+  trainable: number;
+  prefixFlops: number;
+  stepFlops: number;
+}
+
+export function costsOf(shape: RunShape, limit: number): Costs {
+  const batch = shape.settings.batch_size as number;
+  const { cut, live } = splitTrace(shape, batch, true);
+  const trainables = trainablesOf([live.loss]);
+  const grads = gradients(live.loss, [...trainables.values()]).map((g) => copy(g));
+  const outputs = Object.fromEntries([
+    ['loss', copy(live.loss)],
+    ...grads.map((g, i) => [`g${i}`, g]),
+  ]) as Record<string, Tensor>;
+  const step = schedule({ outputs, limit });
+  const prefix = schedule({ outputs: Object.fromEntries(cut.map((t, i) => [cutName(i), copy(t)])), limit });
+  const flops = (calls: { flops: number }[]) => calls.reduce((n, c) => n + c.flops, 0);
+  const weights = new Map<string, number>();
+  for (const s of [step, prefix])
+    for (const [key, t] of s.leaves) if (isParameter(t) && !isTrainable(t)) weights.set(key, byteSize(t));
+  return {
+    weightBytes: [...weights.values()].reduce((a, b) => a + b, 0),
+    arenaBytes: Math.max(...[step, prefix].map((s) => s.plan.arenas.reduce((a, b) => a + b, 0))),
+    cacheBytesPerSample: cut.reduce((n, t) => n + byteSize(t), 0) / batch,
+    trainable: [...trainables.values()].reduce((n, t) => n + byteSize(t) / 4, 0),
+    prefixFlops: flops(prefix.calls) / batch,
+    stepFlops: flops(step.calls),
+  };
+}

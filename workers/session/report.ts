@@ -1,0 +1,52 @@
+import type { ClassReport, Score } from '../protocol.ts';
+import { argmax, classReports, confusionOf, score, softmax } from './metrics.ts';
+import { probeHits } from './probe.ts';
+import type { Session } from './session.ts';
+
+/** A finished run's scores on one split. */
+export interface RunReport {
+  split: 'val' | 'test';
+  score: Score;
+  /** The tuned linear probe on the same frozen features and pictures. */
+  baseScore: Score;
+  confusion: number[][];
+  classes: ClassReport[];
+  /** Samples taken for the wrong class, the surest first. */
+  mistakes: { sample: number; actual: number; predicted: number; confidence: number }[];
+}
+
+/** Mistakes that a report lists. */
+const MISTAKES = 24;
+
+/**
+ * Scores the current trained values on the test split, or on validation where there is no test split. Null when
+ * there is neither.
+ */
+export async function reportOf(session: Session, knobs: Record<string, number>): Promise<RunReport | null> {
+  const split = session.samplesOf('test').length ? 'test' : 'val';
+  const samples = session.samplesOf(split);
+  if (!samples.length) return null;
+  const { classes: names, samples: all } = session.options.pictures;
+  const logits = await session.logits(samples, knobs);
+  const labels = samples.map((i) => all[i].label);
+  const predicted = logits.map(argmax);
+  const confusion = confusionOf(labels, predicted, names.length);
+  const mistakes = samples
+    .map((sample, i) => ({
+      sample,
+      actual: labels[i],
+      predicted: predicted[i],
+      confidence: softmax(logits[i])[predicted[i]],
+    }))
+    .filter((m) => m.actual !== m.predicted)
+    .sort((a, b) => b.confidence - a.confidence)
+    .slice(0, MISTAKES);
+  return {
+    split,
+    score: score(labels.filter((l, i) => l === predicted[i]).length, samples.length),
+    baseScore: score(probeHits(session.probe(), session.labelled(split)), samples.length),
+    confusion,
+    classes: classReports(names, confusion),
+    mistakes,
+  };
+}

@@ -1,0 +1,299 @@
+import { type Gpu, type Program, State } from '../../gpu-shaders/index.ts';
+import { hyperVector } from '../../gpu-shaders/train/optimiser.ts';
+import { hash32, hashText, uniform } from '../../models/data/hash.ts';
+import type { Settings } from '../../models/describe.ts';
+import type { Attachment, Method, Tensors } from '../../models/methods/method.ts';
+import { lowRankSpectrum } from '../../models/methods/spectrum.ts';
+import type { Model } from '../../models/model.ts';
+import { inputs, trainedParameters } from '../../models/tasks/classification.ts';
+import type { Spectrum } from '../protocol.ts';
+import { Checkpoints, freshProgress, type Progress, rateFactor } from './checkpoint.ts';
+import { FeatureCache, type FeatureProgress, type Row } from './features.ts';
+import { argmax, crossEntropyOf } from './metrics.ts';
+import { type Order, scheduledRate } from './order.ts';
+import type { Files, Pictures } from './ports.ts';
+import { fitProbe, type LabelledFeatures, type Probe } from './probe.ts';
+import {
+  compileEvaluation,
+  compilePrefix,
+  compileTraining,
+  cutName,
+  frozenWeights,
+  optimiserOf,
+  type PrefixProgram,
+  prefixKey,
+  type RunShape,
+} from './programs.ts';
+import { type TrainControl, type TrainEvents, type TrainOutcome, train } from './train.ts';
+
+export interface SessionOptions {
+  gpu: Gpu;
+  files: Files;
+  /** Identifies the backbone's weights, for the key of cached features. */
+  backboneHash: string;
+  model: Model;
+  method: Method;
+  settings: Settings;
+  pictures: Pictures;
+  /** Where this run's checkpoints go, e.g. `runs/<id>/checkpoints`. */
+  folder: string;
+  /** Trained values to start from instead of drawn ones. */
+  start?: Tensors;
+  report(phase: string, progress: FeatureProgress): void;
+}
+
+/** What stays the same while batches of evaluation go by. */
+const EVALUATION_BATCH = 32;
+
+/** A run on a GPU: its weights, programs, cached features and trained values. */
+export class Session {
+  readonly classes: number;
+  private probeFitted: Probe | undefined;
+
+  private constructor(
+    readonly options: SessionOptions,
+    readonly shape: RunShape,
+    readonly state: State,
+    readonly checkpoints: Checkpoints,
+    private readonly prefix: PrefixProgram,
+    readonly training: Program,
+    private readonly evaluation: Program,
+    private readonly cache: FeatureCache,
+  ) {
+    this.classes = shape.classes;
+  }
+
+  /** Uploads the frozen weights, compiles, and computes or reads the frozen features. */
+  static async open(options: SessionOptions): Promise<Session> {
+    const { gpu, model, method, settings, pictures, files } = options;
+    const attachment = method.attach({ modules: model.modules, blocks: model.blocks }, settings);
+    const shape: RunShape = { model, attachment, classes: pictures.classes.length, settings };
+    const parameters = trainedParameters(model, attachment, shape.classes);
+    const state = new State(
+      gpu,
+      parameters.map((p) => ({ name: p.name, type: { shape: p.shape, dtype: 'f32' } })),
+    );
+    const paths = frozenWeights(shape);
+    for (const [i, path] of paths.entries()) {
+      options.report('Loading weights', { done: i, total: paths.length });
+      state.setFrozen(path, await model.load(path));
+    }
+    for (const p of parameters)
+      state.setTrainable(p.name, options.start?.get(p.name)?.data ?? drawn(p, settings.seed as number));
+    options.report('Compiling kernels', { done: 0, total: 1 });
+    const [prefix, training, evaluation] = await Promise.all([
+      compilePrefix(state, shape),
+      compileTraining(state, shape),
+      compileEvaluation(state, shape, EVALUATION_BATCH),
+    ]);
+    const cache = await FeatureCache.fill({
+      gpu,
+      files,
+      key: featureKey(options, shape),
+      prefix,
+      pictures,
+      rows: rowsOf(pictures, settings),
+      side: settings.image_size as number,
+      seed: settings.seed as number,
+      report: (p) => options.report('Computing frozen features', p),
+    });
+    return new Session(
+      options,
+      shape,
+      state,
+      new Checkpoints(files, options.folder),
+      prefix,
+      training,
+      evaluation,
+      cache,
+    );
+  }
+
+  get attachment(): Attachment {
+    return this.shape.attachment;
+  }
+
+  /** Positions of a split's samples, in the data set's order. */
+  samplesOf(split: 'train' | 'val' | 'test'): number[] {
+    return this.options.pictures.samples.flatMap((s, i) => (s.split === split && s.label >= 0 ? [i] : []));
+  }
+
+  /** Steps of the whole run. */
+  get steps(): number {
+    const { settings } = this.options;
+    return Math.max(
+      1,
+      Math.round(
+        ((settings.epochs as number) * this.samplesOf('train').length) / (settings.batch_size as number),
+      ),
+    );
+  }
+
+  /** Trains from the newest checkpoint, or from the start, until done, paused or stopped. */
+  async run(control: TrainControl, events: TrainEvents): Promise<TrainOutcome> {
+    const progress = (await this.checkpoints.restore(this.state)) ?? freshProgress(this.startKnobs());
+    return train(this, progress, control, events);
+  }
+
+  /** Values of the knobs before anybody turned one: the method's own, and the learning rate. */
+  startKnobs(): Record<string, number> {
+    const own = this.attachment.knobs.map((k) => [k.name, k.value] as const);
+    return Object.fromEntries([...own, ['lr', this.options.settings.lr as number]]);
+  }
+
+  /** Submits one training step; the figures come later through `training.collect`. */
+  async step(step: number, order: Order, progress: Progress): Promise<{ lr: number }> {
+    const { settings, pictures } = this.options;
+    const train = this.samplesOf('train');
+    const views = settings.augment as number;
+    const batch: Row[] = order.at(step).map(({ position, epoch }) => ({
+      sample: train[position],
+      // Each epoch sees another view, and the picture as it is in every (views + 1)-th.
+      view: views ? (epoch + hash32(train[position], settings.seed as number)) % (views + 1) : 0,
+    }));
+    const lr = scheduledRate(
+      settings.schedule as string,
+      progress.knobs.lr * rateFactor(progress, step),
+      step,
+      this.steps,
+      settings.warmup as number,
+    );
+    const t = this.training;
+    t.write(
+      inputs.labels,
+      Uint32Array.from(batch, (r) => pictures.samples[r.sample].label),
+    );
+    t.write(inputs.weights, new Float32Array(batch.length).fill(1 / batch.length));
+    t.write(inputs.random, Uint32Array.of(settings.seed as number, step));
+    for (const k of this.attachment.knobs) t.write(`knob:${k.name}`, Float32Array.of(progress.knobs[k.name]));
+    const hyper = {
+      lr,
+      weightDecay: settings.weight_decay as number,
+      clip: settings.clip as number,
+      lossScale: 1,
+      step,
+    };
+    t.write('hyper', hyperVector(hyper, optimiserOf(settings)));
+    t.run(await this.cache.bring(t, batch));
+    return { lr };
+  }
+
+  /** Logits of samples under the current trained values and knobs. */
+  async logits(samples: readonly number[], knobs: Record<string, number>): Promise<Float32Array[]> {
+    const result: Float32Array[] = [];
+    for (let from = 0; from < samples.length; from += EVALUATION_BATCH) {
+      const part = samples.slice(from, from + EVALUATION_BATCH);
+      this.writeKnobs(knobs);
+      this.evaluation.run(
+        await this.cache.bring(
+          this.evaluation,
+          part.map((sample) => ({ sample, view: 0 })),
+        ),
+      );
+      const { logits } = await this.evaluation.collect(['logits']);
+      part.forEach((_, i) => {
+        result.push(logits.slice(i * this.classes, (i + 1) * this.classes));
+      });
+    }
+    return result;
+  }
+
+  /** Mean loss and hits of a split. */
+  async evaluate(
+    samples: readonly number[],
+    knobs: Record<string, number>,
+  ): Promise<{ loss: number; hits: number; predicted: number[] }> {
+    const logits = await this.logits(samples, knobs);
+    const labels = samples.map((i) => this.options.pictures.samples[i].label);
+    const predicted = logits.map(argmax);
+    return {
+      loss: logits.reduce((n, l, i) => n + crossEntropyOf(l, labels[i]), 0) / Math.max(1, samples.length),
+      hits: predicted.filter((p, i) => p === labels[i]).length,
+      predicted,
+    };
+  }
+
+  /** Logits and frozen features of one picture that is in no data set: pixels f32 [3, side, side]. */
+  async predict(
+    pixels: Float32Array,
+    knobs: Record<string, number>,
+  ): Promise<{ logits: Float32Array; features: Float32Array }> {
+    this.prefix.program.write('pixels', pixels);
+    this.prefix.program.run();
+    this.writeKnobs(knobs);
+    const copies = this.prefix.rows.flatMap((row, i) => {
+      const from = this.prefix.program.output(cutName(i));
+      const to = this.evaluation.input(row.name);
+      return to ? [{ from: from.buffer, fromOffset: from.offset, to, toOffset: 0, bytes: row.bytes }] : [];
+    });
+    this.evaluation.run(copies);
+    const { logits } = await this.evaluation.collect(['logits']);
+    const { features } = await this.prefix.program.collect(['features']);
+    const width = this.shape.model.backbone.featureSize(this.shape.model.config);
+    return { logits: logits.slice(0, this.classes), features: features.slice(0, width) };
+  }
+
+  private writeKnobs(knobs: Record<string, number>): void {
+    for (const k of this.attachment.knobs)
+      this.evaluation.write(`knob:${k.name}`, Float32Array.of(knobs[k.name] ?? k.value));
+  }
+
+  /** Frozen features and labels of a split. */
+  labelled(split: 'train' | 'val' | 'test'): LabelledFeatures {
+    const samples = this.samplesOf(split);
+    return {
+      features: samples.map((i) => this.cache.features[i]),
+      labels: samples.map((i) => this.options.pictures.samples[i].label),
+    };
+  }
+
+  /** The tuned linear probe on the frozen features; fitted once. */
+  probe(): Probe {
+    this.probeFitted ??= fitProbe(this.labelled('train'), this.labelled('val'), this.classes);
+    return this.probeFitted;
+  }
+
+  /** Current trained values with their shapes, the head's among them. */
+  async trained(): Promise<Tensors> {
+    const values = await this.state.readTrainables();
+    const parameters = trainedParameters(this.shape.model, this.attachment, this.classes);
+    return new Map(parameters.map((p) => [p.name, { shape: p.shape, data: values.get(p.name)! }]));
+  }
+
+  async spectra(): Promise<Spectrum[]> {
+    const values = await this.trained();
+    return this.attachment.channels.map((c) => ({
+      path: c.path,
+      shape: c.shape,
+      values: lowRankSpectrum(values.get(c.a)!, values.get(c.b)!, c.scale),
+    }));
+  }
+
+  destroy(): void {
+    for (const p of [this.prefix.program, this.training, this.evaluation]) p.destroy();
+    this.cache.destroy();
+    this.state.destroy();
+  }
+}
+
+function drawn(p: { name: string; initial(random: () => number): Float32Array }, seed: number): Float32Array {
+  const stream = hash32(seed, hashText(p.name));
+  let n = 0;
+  return p.initial(() => uniform(stream, n++));
+}
+
+/** Every labelled sample as it is, and the views of those trained on. */
+function rowsOf(pictures: Pictures, settings: Settings): Row[] {
+  const rows: Row[] = [];
+  pictures.samples.forEach(({ label, split }, sample) => {
+    if (label < 0) return;
+    const views = split === 'train' ? (settings.augment as number) : 0;
+    for (let view = 0; view <= views; view++) rows.push({ sample, view });
+  });
+  return rows;
+}
+
+function featureKey({ backboneHash, pictures, settings }: SessionOptions, shape: RunShape): string {
+  const augmentation = settings.augment ? `-${settings.augment}-${settings.seed}` : '';
+  return `${backboneHash}-${pictures.hash}-${settings.image_size}-${prefixKey(shape)}${augmentation}`;
+}

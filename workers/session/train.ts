@@ -1,0 +1,136 @@
+import { control as controlField } from '../../gpu-shaders/train/optimiser.ts';
+import type { EvalPoint, StepPoint } from '../protocol.ts';
+import { IN_FLIGHT, type Progress } from './checkpoint.ts';
+import { Order } from './order.ts';
+import type { Session } from './session.ts';
+
+/** What the outside may ask of a running training; read between steps. */
+export interface TrainControl {
+  wish: 'run' | 'pause' | 'stop';
+  /** Knobs turned since the last step. */
+  turns: { knob: string; value: number }[];
+  /** Milliseconds, for step times and checkpoints. */
+  now(): number;
+}
+
+export interface TrainEvents {
+  step(point: StepPoint, done: number, total: number): void;
+  evaluated(points: EvalPoint[], best: { step: number; accuracy: number } | null): void;
+  /** Something the person should know, in a sentence. */
+  notice(message: string): void;
+}
+
+export interface TrainOutcome {
+  state: 'done' | 'paused' | 'stopped';
+  progress: Progress;
+}
+
+/** Milliseconds between checkpoints. They change no number of the run. */
+const CHECKPOINT_MS = 15_000;
+/** Checks without improvement after which early stopping ends the run. */
+const PATIENCE = 5;
+
+interface Pending {
+  step: number;
+  lr: number;
+  figures: Promise<Record<'loss' | 'hits' | 'control', Float32Array>>;
+}
+
+/**
+ * The training loop. A step is submitted, its figures come two steps later; validation and checkpoints wait for
+ * what is in flight. Everything a step depends on is a function of its number and of `progress`, so a run that was
+ * cut off goes on with the same bits.
+ */
+export async function train(
+  session: Session,
+  progress: Progress,
+  control: TrainControl,
+  events: TrainEvents,
+): Promise<TrainOutcome> {
+  const { settings } = session.options;
+  const count = session.samplesOf('train').length;
+  if (!count) throw new Error('There is no picture to train on. Add pictures, or change the split.');
+  const batch = settings.batch_size as number;
+  const order = new Order(count, batch, settings.seed as number, settings.shuffle as boolean);
+  const steps = session.steps;
+  const every = Math.max(1, Math.ceil(count / batch));
+  const pending: Pending[] = [];
+  let saved = control.now();
+  let last = control.now();
+
+  const settle = async (left: number) => {
+    while (pending.length > left) {
+      const { step, lr, figures } = pending.shift()!;
+      const { loss, hits, control: c } = await figures;
+      const point: StepPoint = {
+        step,
+        loss: loss[0],
+        accuracy: hits.reduce((a, b) => a + b, 0) / batch,
+        lr,
+        gradNorm: c[controlField.norm],
+        ms: control.now() - last,
+      };
+      last = control.now();
+      progress.steps.push(point);
+      events.step(point, step, steps);
+      if (c[controlField.skipped]) {
+        progress.skipped.push(step);
+        events.notice(
+          `The gradient of step ${step} was not finite. The step was skipped and the learning rate halved; if it happens again, choose a smaller one.`,
+        );
+      }
+    }
+  };
+  const save = async () => {
+    await settle(0);
+    await session.checkpoints.save(session.state, progress);
+    saved = control.now();
+  };
+
+  while (progress.step < steps) {
+    if (control.wish !== 'run') break;
+    const turns = control.turns.splice(0);
+    for (const { knob, value } of turns) {
+      progress.knobs[knob] = value;
+      progress.journal.push({ step: progress.step + 1, knob, value });
+    }
+    // A knob's move is on disk before it takes effect, so that a resumed run makes it too.
+    if (turns.length) await save();
+    const step = progress.step + 1;
+    const { lr } = await session.step(step, order, progress);
+    progress.step = step;
+    pending.push({ step, lr, figures: session.training.collect(['loss', 'hits', 'control']) });
+    await settle(IN_FLIGHT);
+    if (step % every === 0 || step === steps) {
+      await settle(0);
+      const go = await check(session, progress, events);
+      last = control.now();
+      if (!go && settings.early_stopping) break;
+    }
+    if (control.now() - saved > CHECKPOINT_MS) {
+      await save();
+      last = control.now();
+    }
+  }
+  await save();
+  if (control.wish === 'pause' && progress.step < steps) return { state: 'paused', progress };
+  return { state: control.wish === 'stop' ? 'stopped' : 'done', progress };
+}
+
+/** Validates, keeps the best weights, and says whether it is worth going on. */
+async function check(session: Session, progress: Progress, events: TrainEvents): Promise<boolean> {
+  const samples = session.samplesOf('val');
+  if (!samples.length) return true;
+  const { loss, hits } = await session.evaluate(samples, progress.knobs);
+  const accuracy = hits / samples.length;
+  const point: EvalPoint = { step: progress.step, split: 'val', loss, accuracy };
+  progress.evals.push(point);
+  const { best } = progress;
+  if (!best || accuracy > best.accuracy || (accuracy === best.accuracy && loss < best.loss)) {
+    progress.best = { step: progress.step, accuracy, loss };
+    progress.waited = 0;
+    await session.checkpoints.saveBest(session.state, progress.step);
+  } else progress.waited++;
+  events.evaluated([point], progress.best);
+  return progress.waited < PATIENCE;
+}

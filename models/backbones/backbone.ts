@@ -24,8 +24,15 @@ export interface Backbone<C = unknown> {
   accepts(config: JsonObject): boolean;
   /** Reads a configuration; throws `ConfigError` naming the option that is not supported. */
   configure(config: JsonObject): C;
-  /** Checkpoint name (as on disk) of a parameter, given its run-time path. */
+  /**
+   * Name that files (and transformers 4) use for a module or a parameter of this run-time path. Checkpoints saved
+   * under the run-time names themselves, or without `basePrefix`, are read too: see `locate`.
+   */
   diskName(path: string): string;
+  /** Where that name stands for several run-time modules stacked along the first axis: which of how many this is. */
+  diskPart?(path: string): DiskPart | undefined;
+  /** What the task class puts before the bare model's names, e.g. `vit.`; empty where it puts nothing. */
+  basePrefix: string;
   /** pixels [B, 3, H, W], preprocessed. */
   forward(scope: Scope, pixels: Tensor, config: C): VisionOutput;
   featureSize(config: C): number;
@@ -36,10 +43,17 @@ export interface Backbone<C = unknown> {
   headPath: string;
   /** Class to load an adapter onto, e.g. `ViTForImageClassification`; `timm` for timm's own models. */
   taskClass: string;
-  presets: ModulePreset[];
+  /** Choices of target modules; the first is the default. */
+  presets(config: C): ModulePreset[];
   imageSize(config: C): { default: number; min: number; max: number; multiple: number };
   /** Training settings that fit it, by key. */
-  defaults: Settings;
+  defaults(config: C): Settings;
+}
+
+/** One of `of` equal bands of rows of a stored tensor. */
+export interface DiskPart {
+  part: number;
+  of: number;
 }
 
 /** A configuration that an architecture's file cannot serve. */

@@ -1,0 +1,25 @@
+import type { JsonObject } from '../checkpoints/folder.ts';
+import { type Backbone, ConfigError } from './backbone.ts';
+import { dinov2, dinov2WithRegisters } from './dinov2.ts';
+import { efficientnet } from './efficientnet.ts';
+import { vit } from './vit.ts';
+
+// A list holds backbones of various configurations; each is only ever given its own.
+// biome-ignore lint/suspicious/noExplicitAny: heterogeneous by nature, typed in each file
+export type AnyBackbone = Backbone<any>;
+
+/** Every architecture that can be read. */
+export const backbones: readonly AnyBackbone[] = [efficientnet, vit, dinov2, dinov2WithRegisters];
+
+/** The architecture that serves a `config.json`. Throws `ConfigError` that says what was found and what is served. */
+export function backboneFor(config: JsonObject): AnyBackbone {
+  const backbone = backbones.find((b) => b.accepts(config));
+  if (backbone) return backbone;
+  const found = config.architecture ?? config.model_type;
+  const served = backbones.map((b) => `${b.title} (${b.family})`).join(', ');
+  throw new ConfigError(
+    found
+      ? `This is a '${found}' model, which is not supported. Choose one of: ${served}.`
+      : `config.json names neither a model_type nor an architecture. Choose a folder of one of: ${served}.`,
+  );
+}

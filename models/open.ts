@@ -1,0 +1,37 @@
+import { type AnyBackbone, backboneFor } from './backbones/index.ts';
+import type { HuggingFaceFolder } from './checkpoints/folder.ts';
+import type { BackboneCard } from './describe.ts';
+import { Model } from './model.ts';
+
+/** A folder's model, ready to trace; weights stay in the file until asked for. Throws `ConfigError` or `CheckpointError`. */
+export function openModel({ config, checkpoint }: HuggingFaceFolder): Model {
+  const backbone: AnyBackbone = backboneFor(config);
+  return new Model(backbone, backbone.configure(config), checkpoint);
+}
+
+/** What the architecture does not know of a backbone. */
+export interface BackboneSource {
+  id: string;
+  title: string;
+  /** One sentence: where its weights come from and what they know. */
+  about: string;
+  licence: string;
+  source: string;
+  /** Bytes of the weight file. */
+  bytes: number;
+}
+
+/** A backbone as the page shows it. */
+export function describeBackbone(model: Model, source: BackboneSource): BackboneCard {
+  const { backbone, config, modules, blocks, parameterCount } = model;
+  return {
+    ...source,
+    family: backbone.title,
+    parameters: parameterCount,
+    blocks,
+    modules,
+    presets: backbone.presets(config),
+    imageSize: backbone.imageSize(config),
+    defaults: backbone.defaults(config),
+  };
+}

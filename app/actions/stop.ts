@@ -1,0 +1,11 @@
+import { isActive, stop } from '../stores/runs.ts';
+import type { Action } from './types.ts';
+
+export const action: Action = {
+  id: 'stop',
+  group: 'Run',
+  name: 'Stop and keep the best checkpoint',
+  keywords: ['end', 'abort', 'finish'],
+  when: ({ run }) => run !== null && isActive(run),
+  perform: ({ run }) => stop(run!.id),
+};

@@ -1,0 +1,12 @@
+import { train } from '../stores/runs.ts';
+import type { Action } from './types.ts';
+
+export const action: Action = {
+  id: 'train',
+  group: 'Run',
+  name: 'Train',
+  keywords: ['start', 'fit', 'run', 'go'],
+  key: { key: 'Enter', mod: true },
+  when: ({ trainable }) => trainable,
+  perform: train,
+};

@@ -1,0 +1,20 @@
+/**
+ * Panels. Each is a folder with a component, listed here with the channels it draws; a run whose method fills none of
+ * them leaves the panel's tab in place and its reason in words.
+ */
+import type { ComponentType } from 'react';
+import { LogPanel } from './log/LogPanel.tsx';
+import { RankPanel } from './rank/RankPanel.tsx';
+
+export interface Panel {
+  id: string;
+  title: string;
+  /** Drawn from these channels of the run's method; empty for panels that need none. */
+  channels: string[];
+  View: ComponentType;
+}
+
+export const panels: Panel[] = [
+  { id: 'rank', title: 'Rank', channels: ['spectrum'], View: RankPanel },
+  { id: 'log', title: 'Log', channels: [], View: LogPanel },
+];

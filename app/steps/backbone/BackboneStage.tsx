@@ -1,0 +1,88 @@
+import type { BackboneCard } from '../../../models/describe.ts';
+import { useMachine } from '../../stores/machine.ts';
+import { backboneOf, choose, formOf, settingsOf, usePlan } from '../../stores/plan.ts';
+import { bytes, compact, count } from '../../text/format.ts';
+import styles from './backbone.module.css';
+import { Network } from './Network.tsx';
+
+export function BackboneStage() {
+  const catalogue = useMachine((s) => s.catalogue);
+  const plan = usePlan();
+  const backbone = backboneOf(catalogue, plan.backbone);
+  if (!catalogue || !backbone)
+    return (
+      <div className={styles['stage']}>
+        <h1>Backbone</h1>
+        <p className={styles['lead']}>The engine is opening; its backbones appear here.</p>
+      </div>
+    );
+  const knob = formOf(catalogue, plan.method).find((s) => s.kind === 'modules');
+  const targets = knob ? settingsOf(plan)[knob.key] : [];
+  return (
+    <div className={styles['stage']}>
+      <header>
+        <h1>{backbone.title}</h1>
+        <p className={styles['lead']}>{backbone.about}</p>
+      </header>
+      <Network backbone={backbone} targets={Array.isArray(targets) ? targets : []} />
+      <Facts backbone={backbone} />
+      <section aria-label="Other backbones" className={styles['others']}>
+        <h2>{catalogue.backbones.length > 1 ? 'Choose another' : 'Use your own'}</h2>
+        {catalogue.backbones.length > 1 && (
+          <ul>
+            {catalogue.backbones.map((b) => (
+              <li key={b.id}>
+                <label className={styles['choice']}>
+                  <input
+                    type="radio"
+                    name="backbone"
+                    value={b.id}
+                    checked={b.id === backbone.id}
+                    onChange={() => choose({ backbone: b.id })}
+                    data-testid={`backbone-${b.id}`}
+                  />
+                  <span>
+                    <strong>{b.title}</strong>
+                    <small>
+                      {compact(b.parameters)} parameters, {bytes(b.bytes)}, {b.imageSize.default} px
+                    </small>
+                  </span>
+                </label>
+              </li>
+            ))}
+          </ul>
+        )}
+        <p className={styles['quiet']}>
+          Drop a Hugging Face folder to use it: <code>config.json</code>, <code>model.safetensors</code> and{' '}
+          <code>preprocessor_config.json</code>. ViT and DINOv2 are understood.
+        </p>
+      </section>
+    </div>
+  );
+}
+
+function Facts({ backbone }: { backbone: BackboneCard }) {
+  const { default: side, min, max, multiple } = backbone.imageSize;
+  const rows: [string, string][] = [
+    ['Family', backbone.family],
+    ['Parameters', count(backbone.parameters)],
+    ['File', bytes(backbone.bytes)],
+    ['Modules', `${backbone.modules.length} in ${backbone.blocks} blocks`],
+    [
+      'Reads pictures at',
+      min === max ? `${side} px` : `${side} px (${min} to ${max}, in steps of ${multiple})`,
+    ],
+    ['Source', backbone.source],
+    ['Licence', backbone.licence],
+  ];
+  return (
+    <dl className={styles['facts']}>
+      {rows.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

@@ -1,0 +1,214 @@
+import { FileUp, FolderUp, Plus, Undo2, Video } from 'lucide-react';
+import { useEffect, useState } from 'react';
+import type { DatasetView, Rejected } from '../../../workers/protocol.ts';
+import { perform } from '../../actions/index.ts';
+import { Button } from '../../parts/Button.tsx';
+import { ErrorNote } from '../../parts/ErrorNote.tsx';
+import { ProgressLine } from '../../parts/ProgressLine.tsx';
+import parts from '../../parts/parts.module.css';
+import { save } from '../../parts/save.ts';
+import { engine } from '../../stores/connection.ts';
+import { edit, removeDataset, undoEdit, useData } from '../../stores/data.ts';
+import { useMachine } from '../../stores/machine.ts';
+import { usePlan } from '../../stores/plan.ts';
+import { csv } from '../../text/csv.ts';
+import { bytes, plural } from '../../text/format.ts';
+import { useCapture } from './capture.ts';
+import styles from './data.module.css';
+import { Invitation } from './Invitation.tsx';
+import { NeighbourChip } from './NeighbourChip.tsx';
+import { SplitEditor } from './SplitEditor.tsx';
+import { Wall } from './Wall.tsx';
+import { Webcam } from './Webcam.tsx';
+
+export function DataStage() {
+  const chosen = usePlan((s) => s.dataset);
+  const shown = useData((s) => s.datasets.find((d) => d.id === chosen) ?? null);
+  const capturing = useCapture((s) => s.open);
+  return (
+    <div className={styles['stage']}>
+      <Messages />
+      {capturing && <Webcam dataset={shown} />}
+      {shown ? <Dataset key={shown.id} dataset={shown} /> : !capturing && <Invitation />}
+    </div>
+  );
+}
+
+/** What the last drop was, what went wrong with it, and a drop that is still being read. */
+function Messages() {
+  const { understood, error } = useData();
+  const importing = useMachine((s) => s.jobs['import']);
+  return (
+    <>
+      {importing && (
+        <div className={styles['importing']} data-testid="importing">
+          <ProgressLine progress={importing} />
+          <Button size="small" onClick={() => void engine().cancel('import')}>
+            Stop, keep what was read
+          </Button>
+        </div>
+      )}
+      {error && <ErrorNote error={error} onDismiss={() => useData.setState({ error: null })} />}
+      {understood && <Understood />}
+    </>
+  );
+}
+
+function Understood() {
+  const understood = useData((s) => s.understood)!;
+  const dismiss = () => useData.setState({ understood: null });
+  if (understood.kind === 'nothing')
+    return (
+      <>
+        <ErrorNote
+          error={{
+            name: 'NothingFound',
+            message: understood.sentence,
+            advice:
+              'Pictures are taken as one folder a class, as a zip of that, or with a CSV of file and label.',
+          }}
+          onDismiss={dismiss}
+        />
+        <RejectedList rejected={understood.rejected} />
+      </>
+    );
+  return (
+    <div className={styles['understood']} role="status" data-testid="understood">
+      <p>{understood.sentence}</p>
+      {understood.kind === 'dataset' && (
+        <Button size="small" onClick={() => void removeDataset(understood.dataset.id)}>
+          Not this, take it back
+        </Button>
+      )}
+      <Button size="small" look="plain" onClick={dismiss}>
+        Good
+      </Button>
+    </div>
+  );
+}
+
+function Dataset({ dataset }: { dataset: DatasetView }) {
+  const [chosen, setChosen] = useState<ReadonlySet<number>>(new Set());
+  // An edit renumbers the classes, so what was ticked no longer names them.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the data set changed.
+  useEffect(() => setChosen(new Set()), [dataset.hash]);
+  const images = dataset.counts.train + dataset.counts.val + dataset.counts.test;
+  return (
+    <>
+      <header className={styles['head']}>
+        <div className={styles['title']}>
+          <h1 data-testid="dataset-name">{dataset.name}</h1>
+          <p>
+            {plural(images, 'image')} in {plural(dataset.classes.length, 'class', 'classes')},{' '}
+            {bytes(dataset.bytes)}
+          </p>
+          <NeighbourChip dataset={dataset} />
+        </div>
+        <div className={styles['tools']}>
+          <Button size="small" onClick={() => perform('open-folder')}>
+            <FolderUp aria-hidden /> Folder
+          </Button>
+          <Button size="small" onClick={() => perform('open-files')}>
+            <FileUp aria-hidden /> Files
+          </Button>
+          <Button size="small" onClick={() => useCapture.setState({ open: true })}>
+            <Video aria-hidden /> Webcam
+          </Button>
+          <Button
+            size="small"
+            onClick={() => void edit(dataset.id, { kind: 'add-class', name: freshName(dataset) })}
+          >
+            <Plus aria-hidden /> Class
+          </Button>
+          <Button
+            size="small"
+            disabled={!dataset.canUndo}
+            onClick={() => void undoEdit(dataset.id)}
+            data-testid="undo"
+          >
+            <Undo2 aria-hidden /> Undo
+          </Button>
+        </div>
+      </header>
+      <SplitEditor dataset={dataset} />
+      {dataset.notes.length > 0 && (
+        <ul className={styles['notes']}>
+          {dataset.notes.map((note) => (
+            <li key={note}>{note}</li>
+          ))}
+        </ul>
+      )}
+      <RejectedList rejected={dataset.rejected} />
+      {chosen.size >= 2 && <Merge dataset={dataset} indices={[...chosen].sort((a, b) => a - b)} />}
+      <Wall
+        dataset={dataset}
+        chosen={chosen}
+        onChoose={(index, on) =>
+          setChosen((before) => {
+            const after = new Set(before);
+            if (on) after.add(index);
+            else after.delete(index);
+            return after;
+          })
+        }
+      />
+    </>
+  );
+}
+
+function freshName(dataset: DatasetView): string {
+  const taken = new Set(dataset.classes.map((c) => c.name));
+  let n = dataset.classes.length + 1;
+  while (taken.has(`class ${n}`)) n++;
+  return `class ${n}`;
+}
+
+function Merge({ dataset, indices }: { dataset: DatasetView; indices: number[] }) {
+  const names = indices.map((i) => dataset.classes.find((c) => c.index === i)?.name ?? '');
+  const [name, setName] = useState<string | null>(null);
+  return (
+    <form
+      className={styles['merge']}
+      onSubmit={(event) => {
+        event.preventDefault();
+        void edit(dataset.id, { kind: 'merge-classes', indices, name: name?.trim() || names[0]! });
+      }}
+    >
+      <label>
+        Merge {names.join(', ')} as{' '}
+        <input
+          className={parts['field']}
+          value={name ?? names[0]}
+          onChange={(event) => setName(event.target.value)}
+        />
+      </label>
+      <Button type="submit" size="small">
+        Merge
+      </Button>
+    </form>
+  );
+}
+
+const SHOWN = 200;
+
+/** Every file that was left out, by name, with why. */
+export function RejectedList({ rejected }: { rejected: Rejected[] }) {
+  if (rejected.length === 0) return null;
+  const all = () => csv([['file', 'reason'], ...rejected.map((r) => [r.path, r.reason])]);
+  return (
+    <details className={styles['rejected']} data-testid="rejected">
+      <summary>{plural(rejected.length, 'file')} left out</summary>
+      <ul>
+        {rejected.slice(0, SHOWN).map((r) => (
+          <li key={r.path}>
+            <span>{r.path}</span>
+            <span>{r.reason}</span>
+          </li>
+        ))}
+      </ul>
+      <Button size="small" onClick={() => save('left-out.csv', all(), 'text/csv')}>
+        {rejected.length > SHOWN ? `All ${rejected.length} as CSV` : 'As CSV'}
+      </Button>
+    </details>
+  );
+}

@@ -1,0 +1,171 @@
+import type { BackboneCard, MethodCard, Setting } from '../../../models/describe.ts';
+import { Segments } from '../../parts/Inputs.tsx';
+import { trains, useMachine } from '../../stores/machine.ts';
+import { backboneOf, choose, formOf, methodOf, settingsOf, turn, usePlan } from '../../stores/plan.ts';
+import { presetOf, targeted, toggleTarget } from '../../text/targets.ts';
+import { Network } from '../backbone/Network.tsx';
+import { LowRank } from './LowRank.tsx';
+import styles from './method.module.css';
+
+export function MethodStage() {
+  const { catalogue, machine } = useMachine();
+  const plan = usePlan();
+  const backbone = backboneOf(catalogue, plan.backbone);
+  const method = methodOf(catalogue, plan.method);
+  const modules = formOf(catalogue, plan.method).find((s) => s.kind === 'modules');
+  return (
+    <div className={styles['stage']}>
+      <h1>Method</h1>
+      {!catalogue && <p className={styles['quiet']}>The engine is opening; its methods appear here.</p>}
+      <ul className={styles['methods']}>
+        {catalogue?.methods.map((m) => (
+          <MethodLine key={m.id} method={m} chosen={m.id === plan.method} possible={trains(machine, m.id)} />
+        ))}
+      </ul>
+      {backbone && method && modules && <Modules backbone={backbone} setting={modules} />}
+      {backbone && method && !modules && <HeadOnly backbone={backbone} method={method} />}
+    </div>
+  );
+}
+
+function MethodLine({
+  method,
+  chosen,
+  possible,
+}: {
+  method: MethodCard;
+  chosen: boolean;
+  possible: boolean;
+}) {
+  return (
+    <li>
+      <label className={styles['method']} data-off={!possible || undefined}>
+        <input
+          type="radio"
+          name="method"
+          value={method.id}
+          checked={chosen}
+          disabled={!possible}
+          data-testid={`method-${method.id}`}
+          onChange={() => choose({ method: method.id })}
+        />
+        <span>
+          <strong>{method.title}</strong>
+          <span>{method.about}</span>
+          {!possible && <em>Needs WebGPU.</em>}
+        </span>
+      </label>
+      {method.paper && (
+        <a href={method.paper.url} target="_blank" rel="noreferrer">
+          {method.paper.title}, {method.paper.year}
+        </a>
+      )}
+    </li>
+  );
+}
+
+/** Where the method attaches: presets, and the drawing as a picker. */
+function Modules({ backbone, setting }: { backbone: BackboneCard; setting: Setting }) {
+  const plan = usePlan();
+  const settings = settingsOf(plan);
+  const value = settings[setting.key];
+  const targets = Array.isArray(value) ? value : [];
+  const chosen = targeted(backbone, targets);
+  const preset = presetOf(backbone, targets);
+  const rank = settings['r'];
+  const sample = chosen[Math.floor(chosen.length / 2)];
+  return (
+    <>
+      <section className={styles['modules']} aria-label={setting.label}>
+        <div className={styles['head']}>
+          <h2>{setting.label}</h2>
+          <span data-testid="target-count">
+            {chosen.length} of {backbone.modules.length}
+          </span>
+          <Segments
+            label="Presets"
+            value={preset?.id ?? ''}
+            options={backbone.presets.map((p) => ({ value: p.id, label: p.label }))}
+            onChange={(id) => turn(setting.key, backbone.presets.find((p) => p.id === id)!.targets)}
+          />
+        </div>
+        <p className={styles['quiet']}>
+          Click a module to add or leave it. {chosen.length === 0 && 'With none, only the head learns.'}
+        </p>
+        <Network
+          backbone={backbone}
+          targets={targets}
+          onToggle={(path) => turn(setting.key, toggleTarget(backbone, targets, path))}
+        />
+        <Names backbone={backbone} setting={setting} targets={targets} />
+      </section>
+      {typeof rank === 'number' && sample && <LowRank module={sample} rank={rank} />}
+    </>
+  );
+}
+
+/** The same choice by name: one switch for every module that ends alike, for keyboard and for speed. */
+function Names({
+  backbone,
+  setting,
+  targets,
+}: {
+  backbone: BackboneCard;
+  setting: Setting;
+  targets: readonly string[];
+}) {
+  const endings = new Map<string, string[]>();
+  for (const module of backbone.modules) {
+    const ending = module.path.split('.').at(-1)!;
+    endings.set(ending, [...(endings.get(ending) ?? []), module.path]);
+  }
+  const chosen = new Set(targeted(backbone, targets).map((m) => m.path));
+  const set = (paths: string[], on: boolean) => {
+    const next = new Set(chosen);
+    for (const path of paths) {
+      if (on) next.add(path);
+      else next.delete(path);
+    }
+    turn(
+      setting.key,
+      backbone.modules.filter((m) => next.has(m.path)).map((m) => m.path),
+    );
+  };
+  return (
+    <ul className={styles['names']}>
+      {[...endings].map(([ending, paths]) => {
+        const on = paths.filter((path) => chosen.has(path)).length;
+        return (
+          <li key={ending}>
+            <label>
+              <input
+                type="checkbox"
+                checked={on === paths.length}
+                ref={(box) => {
+                  if (box) box.indeterminate = on > 0 && on < paths.length;
+                }}
+                onChange={(event) => set(paths, event.target.checked)}
+              />
+              <code>{ending}</code>
+              <small>
+                {on} of {paths.length}
+              </small>
+            </label>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function HeadOnly({ backbone, method }: { backbone: BackboneCard; method: MethodCard }) {
+  return (
+    <section className={styles['modules']} aria-label="What learns">
+      <h2>Only a new head learns</h2>
+      <p className={styles['quiet']}>
+        {method.title} reads what {backbone.title} puts out and changes nothing inside it.
+      </p>
+      <Network backbone={backbone} targets={[]} />
+    </section>
+  );
+}

@@ -1,0 +1,51 @@
+import type { Mistake, Report } from '../../../workers/protocol.ts';
+import { useBlobUrl } from '../../parts/hooks.ts';
+import { lightsClass, litClass, useHover } from '../../stores/hover.ts';
+import { percent } from '../../text/format.ts';
+import styles from './result.module.css';
+
+const SHOWN = 24;
+
+/** The pictures it was most sure of and wrong about. */
+export function Mistakes({ report }: { report: Report }) {
+  const names = report.classes.map((c) => c.name);
+  return (
+    <section className={styles['mistakes']} aria-label="Worst mistakes">
+      <h2>Worst mistakes</h2>
+      {report.mistakes.length === 0 ? (
+        <p className={styles['quiet']}>
+          None on the {report.split === 'test' ? 'test' : 'validation'} pictures.
+        </p>
+      ) : (
+        <ul>
+          {report.mistakes.slice(0, SHOWN).map((mistake) => (
+            <Picture key={mistake.sample} mistake={mistake} names={names} />
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Picture({ mistake, names }: { mistake: Mistake; names: string[] }) {
+  const url = useBlobUrl(mistake.image);
+  const [actual, predicted] = [names[mistake.actual] ?? '?', names[mistake.predicted] ?? '?'];
+  const dim = useHover((s) => {
+    const lit = litClass(s);
+    return lit !== null && lit !== actual && lit !== predicted;
+  });
+  return (
+    <li data-dim={dim || undefined} title={mistake.path} {...lightsClass(actual)}>
+      {url ? (
+        <img src={url} alt={`${actual}, taken for ${predicted}`} />
+      ) : (
+        <span className={styles['noPicture']} />
+      )}
+      <span>
+        {actual}
+        <br />
+        <em>said {predicted}</em> <small>{percent(mistake.confidence, 0)}</small>
+      </span>
+    </li>
+  );
+}

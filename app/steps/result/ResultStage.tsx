@@ -1,0 +1,68 @@
+import type { Report, RunView } from '../../../workers/protocol.ts';
+import { Button } from '../../parts/Button.tsx';
+import { ErrorNote } from '../../parts/ErrorNote.tsx';
+import { hasResult, isActive, loadResult, selectedRun, useRuns } from '../../stores/runs.ts';
+import { go } from '../../stores/view.ts';
+import { stateWord } from '../../text/runState.ts';
+import { ClassTable } from './ClassTable.tsx';
+import { Confusion } from './Confusion.tsx';
+import { Headline } from './Headline.tsx';
+import { Mistakes } from './Mistakes.tsx';
+import styles from './result.module.css';
+import { TryIt } from './TryIt.tsx';
+
+export function ResultStage() {
+  const run = useRuns(selectedRun);
+  if (!run || !hasResult(run)) return <NotYet run={run} />;
+  return <Result key={run.id} run={run} />;
+}
+
+function NotYet({ run }: { run: RunView | null }) {
+  return (
+    <div className={styles['stage']}>
+      <h1>No result yet</h1>
+      <p className={styles['lead']}>
+        {!run
+          ? 'Train an adapter, or drop the zip of one. Its scores, its mistakes and a box to try it stand here then.'
+          : isActive(run)
+            ? `${run.name} is still at work. Its result stands here as soon as it ends; stopping keeps the best checkpoint.`
+            : `${run.name} ended without a checkpoint (${stateWord(run.state).toLowerCase()}). The Train step says why.`}
+      </p>
+      <div>
+        <Button onClick={() => go(run ? 'train' : 'data')}>{run ? 'Go to Train' : 'Go to Data'}</Button>
+      </div>
+    </div>
+  );
+}
+
+function Result({ run }: { run: RunView }) {
+  const report = useRuns((s) => s.reports[run.id]);
+  const ready = report !== undefined && 'confusion' in report;
+  return (
+    <div className={styles['stage']}>
+      <Headline run={run} report={ready ? report : null} />
+      {report && !ready && (
+        <ErrorNote error={report} tone={run.state === 'imported' ? 'warning' : 'error'}>
+          <Button size="small" onClick={() => void loadResult(run.id)}>
+            Try again
+          </Button>
+        </ErrorNote>
+      )}
+      <TryIt run={run} />
+      {!report && <p className={styles['quiet']}>Scoring the held-out pictures.</p>}
+      {ready && <Details run={run} report={report} />}
+    </div>
+  );
+}
+
+function Details({ run, report }: { run: RunView; report: Report }) {
+  return (
+    <>
+      <div className={styles['pair']}>
+        <Confusion report={report} fileName={`${run.name}-confusion`} />
+        <ClassTable report={report} fileName={`${run.name}-classes`} />
+      </div>
+      <Mistakes report={report} />
+    </>
+  );
+}

@@ -1,0 +1,127 @@
+import { Copy, Download } from 'lucide-react';
+import { useState } from 'react';
+import type { RunView } from '../../../workers/protocol.ts';
+import styles from '../../inspector/inspector.module.css';
+import { Button } from '../../parts/Button.tsx';
+import { ErrorNote } from '../../parts/ErrorNote.tsx';
+import { Switch } from '../../parts/Inputs.tsx';
+import { isProbe, useMachine } from '../../stores/machine.ts';
+import { backboneOf } from '../../stores/plan.ts';
+import { check, hasResult, selectedRun, useRuns } from '../../stores/runs.ts';
+import { bytes, plural } from '../../text/format.ts';
+import { downloadAdapter, useDownload } from './download.ts';
+
+/** What can be carried off: the adapter's zip, the lines that load it, and the proof that the numbers are right. */
+export function TakeAway() {
+  const run = useRuns(selectedRun);
+  if (!run || !hasResult(run))
+    return (
+      <div className={styles['take']}>
+        <section>
+          <h2>Take away</h2>
+          <p>When a run is done, its adapter can be downloaded here.</p>
+        </section>
+      </div>
+    );
+  return (
+    <div className={styles['take']}>
+      <Adapter run={run} />
+      <Lines run={run} />
+      <Check run={run} />
+    </div>
+  );
+}
+
+function Adapter({ run }: { run: RunView }) {
+  const { withBase, busy, last, error } = useDownload();
+  const backbone = useMachine((s) => backboneOf(s.catalogue, run.plan.backbone));
+  return (
+    <section aria-label="Adapter">
+      <h2>Adapter</h2>
+      <p>
+        A zip that PEFT loads: weights, config, model card, label map and preprocessing. Drop it here to open
+        it again.
+      </p>
+      <div className={styles['option']}>
+        <span id="with-base">With the frozen backbone{backbone && ` (+${bytes(backbone.bytes)})`}</span>
+        <Switch
+          label="With the frozen backbone"
+          checked={withBase}
+          testId="with-base"
+          onChange={(on) => useDownload.setState({ withBase: on })}
+        />
+      </div>
+      <Button
+        look="primary"
+        size="big"
+        wide
+        data-testid="download"
+        disabled={busy}
+        onClick={() => void downloadAdapter(run.id)}
+      >
+        <Download aria-hidden /> {busy ? 'Writing the zip' : 'Download'}
+      </Button>
+      <p style={{ minHeight: 20 }} role="status">
+        {last && `${last.name}, ${bytes(last.bytes)}`}
+      </p>
+      {error && <ErrorNote error={error} />}
+    </section>
+  );
+}
+
+function Lines({ run }: { run: RunView }) {
+  const [copied, setCopied] = useState(false);
+  if (isProbe(run.plan.method)) return null;
+  const text = [
+    'from peft import PeftModel',
+    '# base: the model the card names',
+    'model = PeftModel.from_pretrained(',
+    '    base, "unzipped-folder")',
+    'model.eval()',
+  ].join('\n');
+  return (
+    <section aria-label="Load it in Python">
+      <div className={styles['option']}>
+        <h2>Load it in Python</h2>
+        <Button
+          size="small"
+          onClick={() => {
+            void navigator.clipboard.writeText(text).then(() => setCopied(true));
+            setTimeout(() => setCopied(false), 2000);
+          }}
+        >
+          <Copy aria-hidden /> {copied ? 'Copied' : 'Copy'}
+        </Button>
+      </div>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, so it must take the keyboard. */}
+      <pre tabIndex={0}>{text}</pre>
+      <p>The card in the zip has the whole of it for this backbone.</p>
+    </section>
+  );
+}
+
+function Check({ run }: { run: RunView }) {
+  const found = useRuns((s) => s.checks[run.plan.backbone]);
+  const busy = found === 'running';
+  return (
+    <section aria-label="Check">
+      <h2>Check the numbers</h2>
+      <p>Runs the same pictures through ONNX Runtime and compares the backbone’s logits with ours.</p>
+      <div>
+        <Button data-testid="check" disabled={busy} onClick={() => void check(run.plan.backbone)}>
+          {busy ? 'Comparing' : 'Check'}
+        </Button>
+      </div>
+      <div role="status" style={{ minHeight: 20 }}>
+        {found && !busy && 'passed' in found && (
+          <p data-testid="check-result" data-passed={found.passed}>
+            {found.passed ? 'They agree' : 'They differ'}: largest relative difference{' '}
+            {found.maxRelativeError.toExponential(1)} on {plural(found.samples, 'picture')}, allowed{' '}
+            {found.tolerance.toExponential(0)}.
+          </p>
+        )}
+      </div>
+      {found && !busy && 'message' in found && <ErrorNote error={found} />}
+    </section>
+  );
+}

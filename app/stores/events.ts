@@ -1,0 +1,61 @@
+import type { Studio, StudioEvent } from '../../workers/protocol.ts';
+import { asStudioError, connect } from './connection.ts';
+import { putDataset, putNeighbours, useData } from './data.ts';
+import { note } from './log.ts';
+import { setJob, trains, useMachine } from './machine.ts';
+import { settle } from './plan.ts';
+import { addPoints, isActive, putRun, select, useRuns } from './runs.ts';
+
+/** Where each event of the engine goes. */
+export function receive(event: StudioEvent): void {
+  switch (event.kind) {
+    case 'progress':
+      setJob(event.job, event.progress.done < event.progress.total ? event.progress : null);
+      return;
+    case 'run':
+      putRun(event.run);
+      return;
+    case 'points':
+      addPoints(event.run, event.epoch, event.steps, event.evals);
+      return;
+    case 'spectra':
+      useRuns.setState(({ spectra }) => ({
+        spectra: { ...spectra, [event.run]: { step: event.step, spectra: event.spectra } },
+      }));
+      return;
+    case 'neighbours':
+      putNeighbours(event.score);
+      return;
+    case 'dataset':
+      putDataset(event.dataset);
+      return;
+    case 'device-lost':
+      note(event.error.message, event.recovered ? 'warning' : 'error');
+      useMachine.setState({ lost: { error: event.error, recovered: event.recovered } });
+      return;
+    case 'notice':
+      note(event.error.message, 'warning');
+      return;
+  }
+}
+
+/** Opens the engine and fills the stores. A failure stands on the page with what to do; it does not throw. */
+export async function open(studio: Studio, listen: (event: StudioEvent) => void = receive): Promise<void> {
+  connect(studio);
+  try {
+    const machine = await studio.open(listen);
+    const [catalogue, datasets, runs] = await Promise.all([
+      studio.catalogue(),
+      studio.datasets(),
+      studio.runs(),
+    ]);
+    useMachine.setState({ machine, catalogue, status: 'ready' });
+    useData.setState({ datasets: [...datasets].sort((a, b) => b.createdAt - a.createdAt) });
+    useRuns.setState({ runs: [...runs].sort((a, b) => b.createdAt - a.createdAt) });
+    const shown = runs.find(isActive) ?? useRuns.getState().runs[0];
+    if (shown) select(shown.id);
+    settle(catalogue, datasets, (method) => trains(machine, method));
+  } catch (thrown) {
+    useMachine.setState({ status: 'failed', error: asStudioError(thrown) });
+  }
+}

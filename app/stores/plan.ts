@@ -1,0 +1,179 @@
+import { create } from 'zustand';
+import { persist } from 'zustand/middleware';
+import type { BackboneCard, MethodCard, Setting, Settings } from '../../models/describe.ts';
+import type { Catalogue, Estimate, RunPlan, StudioError } from '../../workers/protocol.ts';
+import { asStudioError, engine } from './connection.ts';
+import { useMachine } from './machine.ts';
+
+interface Choice {
+  dataset: string | null;
+  backbone: string | null;
+  method: string | null;
+}
+
+interface PlanState extends Choice {
+  /** What the reader turned, by `backbone/method`; everything else follows the defaults as they change. */
+  turned: Record<string, Settings>;
+  defaults: Settings;
+  estimate: Estimate | null;
+  estimating: boolean;
+  error: StudioError | null;
+}
+
+export const usePlan = create<PlanState>()(
+  persist(
+    (): PlanState => ({
+      dataset: null,
+      backbone: null,
+      method: null,
+      turned: {},
+      defaults: {},
+      estimate: null,
+      estimating: false,
+      error: null,
+    }),
+    {
+      name: 'graft-plan',
+      version: 1,
+      partialize: ({ dataset, backbone, method, turned }) => ({ dataset, backbone, method, turned }),
+      migrate: (stored) => mendPlan(stored) as PlanState,
+      merge: (stored, now) => ({ ...now, ...mendPlan(stored) }),
+    },
+  ),
+);
+
+/** Keeps what is well formed of a stored choice. */
+export function mendPlan(stored: unknown): Partial<PlanState> {
+  if (typeof stored !== 'object' || stored === null) return {};
+  const from = stored as Record<string, unknown>;
+  const text = (key: string) => (typeof from[key] === 'string' ? (from[key] as string) : null);
+  const turned: Record<string, Settings> = {};
+  if (typeof from['turned'] === 'object' && from['turned'] !== null) {
+    for (const [key, value] of Object.entries(from['turned'])) {
+      if (typeof value === 'object' && value !== null && !Array.isArray(value))
+        turned[key] = value as Settings;
+    }
+  }
+  return { dataset: text('dataset'), backbone: text('backbone'), method: text('method'), turned };
+}
+
+const turnedKey = (state: Choice): string => `${state.backbone}/${state.method}`;
+
+export const settingsOf = (state: PlanState): Settings => ({
+  ...state.defaults,
+  ...state.turned[turnedKey(state)],
+});
+
+export function planOf(state: PlanState): RunPlan | null {
+  if (!state.dataset || !state.backbone || !state.method) return null;
+  return {
+    dataset: state.dataset,
+    backbone: state.backbone,
+    method: state.method,
+    settings: settingsOf(state),
+  };
+}
+
+export const isTurned = (state: PlanState, key: string): boolean =>
+  key in (state.turned[turnedKey(state)] ?? {});
+
+/** Every setting of a method's form: its own first, then the shared ones it does not redefine. */
+export function formOf(catalogue: Catalogue | null, method: string | null): Setting[] {
+  const card = catalogue?.methods.find((m) => m.id === method);
+  if (!catalogue || !card) return [];
+  const own = new Set(card.settings.map((s) => s.key));
+  return [...card.settings, ...catalogue.training.filter((s) => !own.has(s.key))];
+}
+
+const PRIMARY = 5;
+
+/** At most five settings stay in sight; the rest go under the fold in their order. */
+export function splitForm(form: readonly Setting[]): { primary: Setting[]; folded: Setting[] } {
+  const primary = form.filter((s) => s.primary).slice(0, PRIMARY);
+  return { primary, folded: form.filter((s) => !primary.includes(s)) };
+}
+
+export const backboneOf = (catalogue: Catalogue | null, id: string | null): BackboneCard | null =>
+  catalogue?.backbones.find((b) => b.id === id) ?? null;
+
+export const methodOf = (catalogue: Catalogue | null, id: string | null): MethodCard | null =>
+  catalogue?.methods.find((m) => m.id === id) ?? null;
+
+/** The side in pixels that the backbone will read pictures at under these settings. */
+export function imageSizeOf(backbone: BackboneCard, settings: Settings): number {
+  const chosen = settings['image_size'];
+  return typeof chosen === 'number' ? chosen : backbone.imageSize.default;
+}
+
+export function turn(key: string, value: Settings[string] | undefined): void {
+  usePlan.setState((state) => {
+    const { [key]: _, ...rest } = state.turned[turnedKey(state)] ?? {};
+    const mine = value === undefined ? rest : { ...rest, [key]: value };
+    return { turned: { ...state.turned, [turnedKey(state)]: mine } };
+  });
+  scheduleEstimate();
+}
+
+/** Changes data set, backbone or method; defaults and cost follow. */
+export function choose(choice: Partial<Choice>): void {
+  usePlan.setState(choice);
+  void refreshDefaults();
+}
+
+/** Makes the choice point at things that exist, once the catalogue and the data sets are known. */
+export function settle(
+  catalogue: Catalogue,
+  datasets: readonly { id: string }[],
+  canTrain: (method: string) => boolean,
+): void {
+  const { backbone, method, dataset } = usePlan.getState();
+  const fallback = catalogue.methods.find((m) => canTrain(m.id))?.id ?? null;
+  const keeps = method !== null && canTrain(method) && catalogue.methods.some((m) => m.id === method);
+  choose({
+    backbone: catalogue.backbones.some((b) => b.id === backbone) ? backbone : catalogue.defaultBackbone,
+    method: keeps ? method : fallback,
+    dataset: datasets.some((d) => d.id === dataset) ? dataset : (datasets[0]?.id ?? null),
+  });
+}
+
+let asked = 0;
+
+async function refreshDefaults(): Promise<void> {
+  const { dataset, backbone, method } = usePlan.getState();
+  if (!backbone || !method) return;
+  const mine = ++asked;
+  try {
+    const defaults = await engine().defaults(dataset, backbone, method);
+    if (mine !== asked) return;
+    usePlan.setState({ defaults });
+    await refreshEstimate();
+  } catch (thrown) {
+    if (mine === asked) usePlan.setState({ error: asStudioError(thrown), estimate: null });
+  }
+}
+
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+function scheduleEstimate(): void {
+  clearTimeout(timer);
+  timer = setTimeout(() => void refreshEstimate(), 120);
+}
+
+let estimates = 0;
+
+export async function refreshEstimate(): Promise<void> {
+  const plan = planOf(usePlan.getState());
+  const mine = ++estimates;
+  if (!plan || !useMachine.getState().catalogue) {
+    usePlan.setState({ estimate: null, error: null, estimating: false });
+    return;
+  }
+  usePlan.setState({ estimating: true });
+  try {
+    const estimate = await engine().estimate(plan);
+    if (mine === estimates) usePlan.setState({ estimate, error: null, estimating: false });
+  } catch (thrown) {
+    if (mine === estimates)
+      usePlan.setState({ estimate: null, error: asStudioError(thrown), estimating: false });
+  }
+}

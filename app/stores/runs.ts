@@ -1,0 +1,192 @@
+import { create } from 'zustand';
+import type { ReferenceCheck, Report, RunView, Spectrum, StudioError } from '../../workers/protocol.ts';
+import { asStudioError, engine } from './connection.ts';
+import { append, emptyCurves, type LiveCurves } from './curves.ts';
+import { note } from './log.ts';
+import { planOf, usePlan } from './plan.ts';
+import { go } from './view.ts';
+
+interface RunsState {
+  runs: RunView[];
+  selected: string | null;
+  /** Counts up when a run's curves changed; the points themselves lie in `curvesOf`. */
+  ticks: Record<string, number>;
+  reports: Record<string, Report | StudioError>;
+  spectra: Record<string, { step: number; spectra: Spectrum[] }>;
+  checks: Record<string, ReferenceCheck | StudioError | 'running'>;
+  /** What the last command on a run answered, by run id; `''` for one that could not start. */
+  errors: Record<string, StudioError>;
+  starting: boolean;
+}
+
+export const useRuns = create<RunsState>()(() => ({
+  runs: [],
+  selected: null,
+  ticks: {},
+  reports: {},
+  spectra: {},
+  checks: {},
+  errors: {},
+  starting: false,
+}));
+
+const curves = new Map<string, LiveCurves>();
+
+export function curvesOf(run: string): LiveCurves {
+  let found = curves.get(run);
+  if (!found) {
+    found = emptyCurves();
+    curves.set(run, found);
+  }
+  return found;
+}
+
+export const ACTIVE: readonly RunView['state'][] = ['queued', 'preparing', 'running', 'paused'];
+export const isActive = (run: RunView): boolean => ACTIVE.includes(run.state);
+export const isMoving = (run: RunView): boolean => run.state === 'running' || run.state === 'preparing';
+export const canResume = (run: RunView): boolean =>
+  run.state === 'paused' || run.state === 'interrupted' || run.state === 'stopped';
+/** There is an adapter to look at, try and download. */
+export const hasResult = (run: RunView): boolean =>
+  run.state === 'done' || run.state === 'imported' || (run.state === 'stopped' && run.best !== undefined);
+
+export const selectedRun = (state: RunsState): RunView | null =>
+  state.runs.find((run) => run.id === state.selected) ?? null;
+
+export function putRun(run: RunView): void {
+  const before = useRuns.getState().runs.find((r) => r.id === run.id);
+  useRuns.setState(({ runs }) => ({
+    runs: before ? runs.map((r) => (r.id === run.id ? run : r)) : [run, ...runs],
+  }));
+  if (before?.state === run.state) return;
+  if (run.state === 'failed' && run.error) note(run.error.message, 'error', run.id);
+  else note(`${run.name}: ${run.state}`, 'info', run.id);
+  if (hasResult(run)) void loadResult(run.id);
+}
+
+export function takeRun(run: RunView): void {
+  putRun(run);
+  select(run.id);
+}
+
+export function select(id: string | null): void {
+  useRuns.setState({ selected: id });
+  const run = selectedRun(useRuns.getState());
+  if (!run) return;
+  if (curvesOf(run.id).steps.length === 0) void loadCurves(run.id);
+  if (hasResult(run)) void loadResult(run.id);
+}
+
+function fail(id: string, thrown: unknown): void {
+  const error = asStudioError(thrown);
+  useRuns.setState(({ errors }) => ({ errors: { ...errors, [id]: error } }));
+  note(error.message, 'error', id || undefined);
+}
+
+export function clearError(id: string): void {
+  useRuns.setState(({ errors: { [id]: _, ...errors } }) => ({ errors }));
+}
+
+const command = async (id: string, work: () => Promise<void>): Promise<void> => {
+  clearError(id);
+  try {
+    await work();
+  } catch (thrown) {
+    fail(id, thrown);
+  }
+};
+
+/** Starts a run from the plan as it stands and shows it. */
+export async function train(): Promise<void> {
+  const plan = planOf(usePlan.getState());
+  if (!plan || useRuns.getState().starting) return;
+  useRuns.setState({ starting: true });
+  await command('', async () => {
+    takeRun(await engine().createRun(plan));
+    go('train');
+  });
+  useRuns.setState({ starting: false });
+}
+
+export const pause = (id: string) => command(id, () => engine().pause(id));
+export const resume = (id: string) => command(id, () => engine().resume(id));
+export const stop = (id: string) => command(id, () => engine().stop(id));
+
+export const turnLive = (id: string, knob: string, value: number) =>
+  command(id, async () => {
+    await engine().turn(id, knob, value);
+    const known = curvesOf(id);
+    known.journal.push({ step: known.steps.at(-1)?.step ?? 0, knob, value });
+    tick(id);
+    note(`${knob} set to ${value}`, 'info', id);
+  });
+
+export const rename = (id: string, name: string) =>
+  command(id, async () => putRun(await engine().renameRun(id, name)));
+
+/** Removes a run; returns what puts it back. */
+export async function remove(id: string): Promise<(() => Promise<void>) | null> {
+  try {
+    await engine().removeRun(id);
+  } catch (thrown) {
+    fail(id, thrown);
+    return null;
+  }
+  const left = useRuns.getState().runs.filter((r) => r.id !== id);
+  useRuns.setState(({ selected }) => ({
+    runs: left,
+    selected: selected === id ? (left[0]?.id ?? null) : selected,
+  }));
+  return () => command(id, async () => takeRun(await engine().restoreRun(id)));
+}
+
+async function loadCurves(id: string): Promise<void> {
+  await command(id, async () => {
+    const kept = await engine().curves(id);
+    const known = curvesOf(id);
+    if (known.steps.length > 0) return;
+    Object.assign(known, { steps: [...kept.steps], evals: [...kept.evals], journal: [...kept.journal] });
+    tick(id);
+  });
+}
+
+/** Fetches the report and the spectra of a finished run. Each may fail alone. */
+export async function loadResult(id: string): Promise<void> {
+  const [report, spectra] = await Promise.allSettled([engine().report(id), engine().spectra(id)]);
+  useRuns.setState((state) => ({
+    reports: {
+      ...state.reports,
+      [id]: report.status === 'fulfilled' ? report.value : asStudioError(report.reason),
+    },
+    ...(spectra.status === 'fulfilled'
+      ? {
+          spectra: {
+            ...state.spectra,
+            [id]: { step: curvesOf(id).steps.at(-1)?.step ?? 0, spectra: spectra.value },
+          },
+        }
+      : {}),
+  }));
+}
+
+export async function check(backbone: string): Promise<void> {
+  const set = (value: ReferenceCheck | StudioError | 'running') =>
+    useRuns.setState(({ checks }) => ({ checks: { ...checks, [backbone]: value } }));
+  set('running');
+  try {
+    set(await engine().check(backbone));
+  } catch (thrown) {
+    set(asStudioError(thrown));
+  }
+}
+
+const tick = (id: string): void =>
+  useRuns.setState(({ ticks }) => ({ ticks: { ...ticks, [id]: (ticks[id] ?? 0) + 1 } }));
+
+export function addPoints(
+  id: string,
+  epoch: number,
+  ...points: Parameters<typeof append> extends [unknown, unknown, ...infer P] ? P : never
+): void {
+  if (append(curvesOf(id), epoch, ...points)) tick(id);
+}

@@ -1,0 +1,98 @@
+import type * as P from '../../workers/protocol.ts';
+import { targeted } from '../text/targets.ts';
+import { backbones } from './fakeCatalogue.ts';
+import { picture, random } from './fakePictures.ts';
+
+/** Lengthens a run's curves to `done` steps. */
+export function grow(run: P.RunView, curves: P.RunCurves, done: number, total: number): void {
+  const noise = random(curves.steps.length * 31 + run.id.charCodeAt(1));
+  const from = curves.steps.length;
+  const reached = run.id === 'r0' ? 0.82 : 0.905;
+  const level = (step: number) => reached - (reached - 0.1) * Math.exp(-step / 38);
+  for (let step = from + 1; step <= done; step++) {
+    const accuracy = Math.min(1, Math.max(0, Math.round((level(step) + (noise() - 0.5) * 0.22) * 16) / 16));
+    curves.steps.push({
+      step,
+      loss: 2.3 * Math.exp(-step / 55) + 0.24 + (noise() - 0.5) * 0.3,
+      accuracy,
+      lr: 0.002 * 0.5 * (1 + Math.cos((Math.PI * step) / total)),
+      gradNorm: 0.8 + noise(),
+      ms: 118 + noise() * 6,
+    });
+    if (step % 20 === 0) {
+      const val = level(step) - 0.015 + (noise() - 0.5) * 0.03;
+      curves.evals.push({ step, split: 'val', loss: 2.3 * Math.exp(-step / 50) + 0.3, accuracy: val });
+      if (!run.best || val > run.best.accuracy) run.best = { step, accuracy: val };
+    }
+  }
+}
+
+/** A report with the usual mix-ups between garments. */
+export async function reportOf(run: P.RunView): Promise<P.Report> {
+  const n = run.classes.length;
+  const draw = random(5);
+  const confusion = Array.from({ length: n }, (_, a) =>
+    Array.from({ length: n }, (_, p) => (a === p ? 15 : 0)),
+  );
+  const pairs = [
+    [6, 0],
+    [6, 2],
+    [2, 4],
+    [4, 2],
+    [0, 6],
+    [3, 0],
+    [9, 7],
+    [5, 7],
+    [6, 4],
+  ];
+  for (const [a, p] of pairs) {
+    const k = 1 + Math.floor(draw() * 2.4);
+    if (!confusion[a!]?.[p!] && confusion[a!]) {
+      confusion[a!]![p!]! += k;
+      confusion[a!]![a!]! -= k;
+    }
+  }
+  const mistakes = await Promise.all(
+    pairs.map(async ([actual, predicted], i) => ({
+      sample: i,
+      path: `${run.classes[actual!]}/${i}.png`,
+      actual: actual!,
+      predicted: predicted!,
+      confidence: 0.97 - i * 0.05,
+      image: await picture(actual!, 400 + i),
+    })),
+  );
+  return {
+    split: 'test',
+    score: run.test!,
+    baseScore: run.probe ?? null,
+    confusion,
+    mistakes,
+    classes: run.classes.map((name, i) => {
+      const said = confusion.reduce((sum, row) => sum + row[i]!, 0);
+      const [precision, recall] = [confusion[i]![i]! / said, confusion[i]![i]! / 15];
+      return { name, precision, recall, f1: (2 * precision * recall) / (precision + recall), support: 15 };
+    }),
+  };
+}
+
+/** Spectra that fall off faster in some modules than in others, and grow with the steps. */
+export function spectraOf(run: P.RunView): P.Spectrum[] {
+  const card = backbones.find((b) => b.id === run.plan.backbone)!;
+  const grown = 1 - Math.exp(-(run.latest?.step ?? 0) / 90);
+  return targeted(card, run.plan.settings['target_modules'] as string[]).map((m, i) => ({
+    path: m.path,
+    shape: m.shape,
+    values: Array.from(
+      { length: Number(run.plan.settings['r']) },
+      (_, k) => grown * (0.4 + 0.05 * i) * Math.exp(-k / (1.2 + (i % 7) * 0.6)),
+    ),
+  }));
+}
+
+/** Probabilities about the fourth class. */
+export function sharesOf(classes: string[], sharpness: number): number[] {
+  const raw = classes.map((_, i) => Math.exp(-((i - 3) ** 2) * sharpness));
+  const total = raw.reduce((a, b) => a + b, 0);
+  return raw.map((v) => v / total);
+}

@@ -1,0 +1,14 @@
+import '../shell/tokens.css';
+import '../shell/base.css';
+import { createRoot } from 'react-dom/client';
+import { Studio } from '../shell/Studio.tsx';
+import { open } from '../stores/events.ts';
+import { type Place, useView } from '../stores/view.ts';
+import { FakeStudio, type Scene } from './fakeStudio.ts';
+
+// `?scene=done&place=result` opens the page in that state; `tick` slows or quickens its clock.
+const ask = new URLSearchParams(location.search);
+const studio = new FakeStudio((ask.get('scene') ?? 'empty') as Scene, Number(ask.get('tick') ?? 100));
+useView.setState({ place: (ask.get('place') ?? 'data') as Place });
+createRoot(document.getElementById('root')!).render(<Studio />);
+void open(studio);

@@ -40,17 +40,23 @@ const library: Record<string, { needs?: string[]; code: string }> = {
 }`,
   },
   sigmoid: { code: 'fn sigmoid(x: f32) -> f32 { return 1.0 / (1.0 + exp(-clamp(x, -87.0, 87.0))); }' },
-  // PCG output function on a word, and a counter-based uniform from (seed, site and step, element): the same
-  // element of the same site at the same step draws the same number, whatever ran before.
-  uniform: {
+  // PCG's output function on a word (O'Neill, 2014), and from it counter-based numbers: element i of site s at step t
+  // under one seed draws the same number, whatever ran before.
+  pcg: {
     code: `fn pcg(v: u32) -> u32 {
   let s = v * 747796405u + 2891336453u;
   let w = ((s >> ((s >> 28u) + 4u)) ^ s) * 277803737u;
   return (w >> 22u) ^ w;
-}
-fn uniform_at(seed: u32, step: u32, site: u32, i: u32) -> f32 {
-  let h = pcg(i ^ pcg(site ^ pcg(step ^ pcg(seed))));
-  return f32(h >> 8u) * 5.9604644775390625e-8;
+}`,
+  },
+  stepKey: {
+    needs: ['pcg'],
+    code: 'fn step_key(seed: u32, step: u32) -> u32 { return pcg(step ^ pcg(seed)); }',
+  },
+  uniform: {
+    needs: ['pcg'],
+    code: `fn uniform_at(key: u32, site: u32, i: u32) -> f32 {
+  return f32(pcg(i ^ pcg(site ^ key)) >> 8u) * 5.9604644775390625e-8;
 }`,
   },
 };

@@ -1,0 +1,85 @@
+import type { Op } from '../graph/op.ts';
+import { type Shape, ShapeError, type Tensor, trace } from '../graph/tensor.ts';
+import { fill, mul } from './elementwise.ts';
+
+/** The word that all random numbers of a step come from, u32 [1], from [seed, step]. */
+const keyOp: Op = {
+  name: 'stepKey',
+  infer: () => [{ shape: [1], dtype: 'u32' }],
+  lower: {
+    kind: 'point',
+    body: (w) => {
+      w.use('stepKey');
+      return `  let value = step_key(${w.read(0, '0u')}, ${w.read(0, '1u')});`;
+    },
+  },
+};
+
+/** One key tensor for each seed tensor, so that all sites of a trace share one dispatch. */
+const keys = new WeakMap<Tensor, Tensor>();
+
+function keyOf(seed: Tensor): Tensor {
+  let key = keys.get(seed);
+  if (!key) {
+    if (seed.dtype !== 'u32' || `${seed.shape}` !== '2')
+      throw new ShapeError(`A random seed is u32 [2] (seed, step), not ${seed.dtype} [${seed.shape}].`);
+    key = trace(keyOp, [seed], undefined)[0];
+    keys.set(seed, key);
+  }
+  return key;
+}
+
+interface DrawAttrs {
+  shape: Shape;
+  site: number;
+}
+
+/** Inputs: key, probability of zero. 1 / (1 - p) where kept, else 0. */
+const mask = (name: string, inline: boolean): Op<DrawAttrs> => ({
+  name,
+  infer: (_, a) => [{ shape: a.shape, dtype: 'f32' }],
+  lower: {
+    kind: 'map',
+    inline,
+    helpers: ['uniform'],
+    expr: ([key, p], a, index) =>
+      `select(0.0, 1.0 / max(1.0 - ${p}, 1e-6), uniform_at(${key}, ${a.site >>> 0}u, ${index}) >= ${p})`,
+  },
+});
+const elementMaskOp = mask('dropoutMask', true);
+// A mask for whole samples is broadcast, so it must lie in memory.
+const sampleMaskOp = mask('dropPathMask', false);
+
+const uniformOp: Op<DrawAttrs> = {
+  name: 'uniform',
+  infer: (_, a) => [{ shape: a.shape, dtype: 'f32' }],
+  lower: {
+    kind: 'map',
+    helpers: ['uniform'],
+    expr: ([key], a, index) => `uniform_at(${key}, ${a.site >>> 0}u, ${index})`,
+  },
+};
+
+const probability = (p: number | Tensor) => (typeof p === 'number' ? fill([], p) : p);
+
+/**
+ * Inverted dropout: each element is zero with probability p, else divided by 1 - p. `seed` is a u32 [2] input
+ * (seed, step) given anew each step; the same (seed, step, site) draws the same mask, so backward draws it again
+ * instead of storing it. `site` tells the dropouts of one trace apart. p may be a scalar input.
+ */
+export function dropout(x: Tensor, p: number | Tensor, seed: Tensor, site: number): Tensor {
+  if (p === 0) return x;
+  return mul(x, trace(elementMaskOp, [keyOf(seed), probability(p)], { shape: x.shape, site })[0]);
+}
+
+/** Stochastic depth: dropout of whole samples (the first axis of x). See `dropout`. */
+export function dropPath(x: Tensor, p: number | Tensor, seed: Tensor, site: number): Tensor {
+  if (p === 0) return x;
+  const shape = x.shape.map((n, i) => (i === 0 ? n : 1));
+  return mul(x, trace(sampleMaskOp, [keyOf(seed), probability(p)], { shape, site })[0]);
+}
+
+/** Uniform numbers in [0, 1), a function of (seed, step, site, element) alone. See `dropout`. */
+export function uniform(shape: Shape, seed: Tensor, site: number): Tensor {
+  return trace(uniformOp, [keyOf(seed)], { shape, site })[0];
+}

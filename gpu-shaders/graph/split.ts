@@ -1,6 +1,7 @@
 import type { InputAttrs } from './leaves.ts';
 import { isInput, isTrainable } from './leaves.ts';
-import { byteSize, nodesOf, type Tensor, trace } from './tensor.ts';
+import { FlowGraph, UNCUTTABLE } from './minCut.ts';
+import { byteSize, type Node, nodesOf, sizeOf, type Tensor, trace } from './tensor.ts';
 
 /** static: weights and constants only; frozen: also samples; live: also trainable leaves or per-step inputs. */
 export type Liveness = 'static' | 'frozen' | 'live';
@@ -24,32 +25,60 @@ export function livenessOf(outputs: readonly Tensor[]): Map<Tensor, Liveness> {
   return result;
 }
 
-/** Cheap enough to compute again at every step rather than cache beside its own input. */
-const CHEAP = new Set(['layerNorm', 'rmsNorm', 'reshape']);
+/**
+ * Operations of recomputation at each step that caching a byte of every sample is worth. High enough that projections
+ * beside a small hidden state are computed again, low enough that no block of a network is.
+ */
+const FLOPS_PER_BYTE = 2000;
 
 /**
- * The frozen values that live computation reads: what a prefix program computes once per sample. Values that are
- * cheap functions of others (elementwise, norms) are left to the live side when that makes the cut no larger.
- * Empty when the outputs read no samples; the sample input itself may be in it when nothing is frozen above it.
+ * The frozen values that a prefix program computes once per sample, for live computation to start from: the cut of
+ * least cost through the frozen part, where a value kept costs its bytes and one left to the live side its
+ * operations (`FLOPS_PER_BYTE`). Every value has the samples on its first axis. Empty when the outputs read no
+ * samples; the sample input itself is in it where nothing worth keeping is frozen above it.
  */
 export function frozenCut(outputs: readonly Tensor[]): Tensor[] {
   const liveness = livenessOf(outputs);
-  const cut = new Set<Tensor>();
-  for (const node of nodesOf(outputs))
-    if (node.outputs.some((t) => liveness.get(t) === 'live'))
-      for (const x of node.inputs) if (liveness.get(x) === 'frozen') cut.add(x);
-  for (const t of outputs) if (liveness.get(t) === 'frozen') cut.add(t);
+  const frozen = (t: Tensor) => liveness.get(t) === 'frozen';
+  const nodes = nodesOf(outputs);
+  const batch = nodes.find((n) => isInput(n.outputs[0]) && frozen(n.outputs[0]))?.outputs[0].shape[0];
 
-  const cheap = (t: Tensor) => t.node.op.lower.kind === 'map' || CHEAP.has(t.node.op.name);
-  for (const t of [...cut].sort((a, b) => b.node.id - a.node.id)) {
-    const sources = t.node.inputs.filter((x) => liveness.get(x) === 'frozen');
-    if (!cheap(t) || !sources.length) continue;
-    const fresh = sources.filter((x) => !cut.has(x));
-    if (fresh.reduce((n, x) => n + byteSize(x), 0) > (fresh.length ? byteSize(t) - 1 : 0)) continue;
-    cut.delete(t);
-    for (const x of fresh) cut.add(x);
+  // The source's side is the prefix, the sink's the live program.
+  const graph = new FlowGraph();
+  const [prefix, live] = [graph.vertex(), graph.vertex()];
+  const values = new Map<Tensor, number>();
+  const vertices = new Map<Node, number>();
+  for (const node of nodes) {
+    const sources = new Set(node.inputs.filter(frozen));
+    if (!node.outputs.some(frozen)) {
+      for (const x of sources) graph.edge(values.get(x)!, live, UNCUTTABLE);
+      continue;
+    }
+    const vertex = graph.vertex();
+    vertices.set(node, vertex);
+    graph.edge(prefix, vertex, sources.size ? Math.ceil(flopsOf(node) / FLOPS_PER_BYTE) : UNCUTTABLE);
+    for (const x of sources) {
+      graph.edge(values.get(x)!, vertex, UNCUTTABLE);
+      // What the prefix computes, it computes from what it computes.
+      graph.edge(vertex, vertices.get(x.node)!, UNCUTTABLE);
+    }
+    for (const t of node.outputs) {
+      const value = graph.vertex();
+      values.set(t, value);
+      graph.edge(vertex, value, t.shape[0] === batch ? byteSize(t) : UNCUTTABLE);
+    }
   }
-  return [...cut].sort((a, b) => a.node.id - b.node.id || a.output - b.output);
+  for (const t of new Set(outputs.filter(frozen))) graph.edge(values.get(t)!, live, UNCUTTABLE);
+
+  const isLive = graph.sinkSide(prefix, live);
+  return [...values].flatMap(([t, value]) => (isLive[value] && !isLive[vertices.get(t.node)!] ? [t] : []));
+}
+
+function flopsOf({ op, inputs, outputs, attrs }: Node): number {
+  const { lower } = op;
+  if (lower.kind === 'view' || lower.kind === 'leaf') return 0;
+  const counted = lower.kind === 'map' ? undefined : lower.flops?.({ inputs, outputs, attrs });
+  return counted ?? outputs.reduce((n, t) => n + sizeOf(t.shape), 0);
 }
 
 /** The same computation with some values replaced: nodes that depend on none of them are shared. */

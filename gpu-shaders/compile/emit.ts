@@ -80,19 +80,17 @@ function epilogueOf(group: Group): Epilogue {
   };
 }
 
-function expressionOf(node: Node, text: KernelText, local: ReadonlyMap<Tensor, string>): string {
+/** A map's value at element `index` of its output, inline values written out in place. */
+function expressionOf(node: Node, text: KernelText, local: ReadonlyMap<Tensor, string>, index = 'i'): string {
   const { lower } = node.op;
   if (lower.kind !== 'map') throw new Error(`'${node.op.name}' is not elementwise.`);
   for (const helper of lower.helpers ?? []) text.use(helper);
-  const shape = node.outputs[0].shape;
   const args = node.inputs.map((t) => {
     const root = rootOf(t);
     const known = local.get(root);
     if (known) return known;
-    // An inline value is drawn at its own index, which broadcasting leaves alone only when the sizes agree.
-    if (isInline(root) && (sizeOf(root.shape) === sizeOf(shape) || root.node.inputs.length === 0))
-      return expressionOf(root.node, text, local);
-    return text.tensor(root).at(broadcastIndex(shape, t.shape, 'i'));
+    const at = broadcastIndex(node.outputs[0].shape, t.shape, index);
+    return isInline(root) ? expressionOf(root.node, text, local, `(${at})`) : text.tensor(root).at(at);
   });
-  return lower.expr(args, node.attrs, 'i');
+  return lower.expr(args, node.attrs, index);
 }

@@ -26,10 +26,17 @@ export function rootOf(t: Tensor): Tensor {
   return root;
 }
 
-/** True for values that each reader computes afresh (constants, random masks). */
+/**
+ * True for values that each reader computes afresh rather than reads from memory: constants, random masks, and
+ * scalars made of scalars (a knob times a constant).
+ */
 export function isInline(t: Tensor): boolean {
   const { lower } = t.node.op;
-  return lower.kind === 'map' && lower.inline === true;
+  if (lower.kind !== 'map') return false;
+  if (lower.inline) return true;
+  const scalar = (x: Tensor) =>
+    sizeOf(x.shape) === 1 && (rootOf(x).node.op.lower.kind === 'leaf' || isInline(rootOf(x)));
+  return sizeOf(t.shape) === 1 && t.node.inputs.every(scalar);
 }
 
 /**
@@ -61,7 +68,7 @@ export function fuse(nodes: readonly Node[], outputs: readonly Tensor[]): Group[
     const { lower } = node.op;
     if (lower.kind === 'leaf' || lower.kind === 'view') continue;
     if (lower.kind === 'map') {
-      if (lower.inline) {
+      if (isInline(node.outputs[0])) {
         if (wanted.has(node.outputs[0])) materialise(node.outputs[0]);
         continue;
       }

@@ -14,6 +14,22 @@ export function chromiumPath(): string | undefined {
   return candidates.find((path) => path && existsSync(path));
 }
 
+/** What Chromium would ask its maker's servers by itself; the last such switch counts, so Playwright's own are here too. */
+const unasked = [
+  'AutofillServerCommunication',
+  'OptimizationHints',
+  'NetworkTimeServiceQuerying',
+  'MediaRouter',
+  'PreconnectToSearch',
+  'AimEnabled',
+  'LensOverlay',
+  'Translate',
+  'HttpsUpgrades',
+  'HttpsFirstBalancedModeAutoEnable',
+  'AvoidUnnecessaryBeforeUnloadCheckSync',
+  'DestroyProfileOnBrowserClose',
+];
+
 /** Switches that give WebGPU on any machine, software adapter included, and keep Chromium off the network. */
 export const chromiumFlags = [
   '--enable-unsafe-webgpu',
@@ -22,4 +38,5 @@ export const chromiumFlags = [
   '--disable-component-update',
   '--disable-sync',
   '--no-first-run',
+  `--disable-features=${unasked.join(',')}`,
 ];

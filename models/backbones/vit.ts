@@ -18,7 +18,7 @@ import {
 /** Dosovitskiy et al., 2021 (arxiv.org/abs/2010.11929), as transformers' `ViTForImageClassification` computes it. */
 export const vit: Backbone<TransformerConfig> = {
   family: 'vit',
-  title: 'Vision Transformer (ViT)',
+  title: 'Vision Transformer',
   accepts: (config) => config.model_type === 'vit',
   configure: (config) => readTransformer(config, { eps: 1e-12, patch: 16 }),
   basePrefix: 'vit.',

@@ -85,10 +85,11 @@ def disk_names(folder) -> list[str]:
 def outputs(model: PreTrainedModel, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
     """Hidden states before each block and after the last, the final norm's output, what the head reads, and the logits."""
     base = getattr(model, model.base_model_prefix)
-    hidden = base(pixels, output_hidden_states=True)
+    resized = {"interpolate_pos_encoding": True} if isinstance(model, ViTForImageClassification) else {}
+    hidden = base(pixels, output_hidden_states=True, **resized)
     found = {"pixel_values": pixels, "last_hidden_state": hidden.last_hidden_state}
     hook = model.classifier.register_forward_pre_hook(lambda _, inputs: found.update(features=inputs[0]))
-    found["logits"] = model(pixels).logits
+    found["logits"] = model(pixels, **resized).logits
     hook.remove()
     return found | {f"hidden_states.{i}": value for i, value in enumerate(hidden.hidden_states)}
 
@@ -136,7 +137,7 @@ def vit_tiny() -> ViTForImageClassification:
 
 def write_tiny() -> None:
     square, wide = {"": (3, 3, 20, 20)}, {"wide.": (1, 3, 16, 28)}
-    write_checkpoint("vit-tiny", ViTForImageClassification(VIT), {"": (3, 3, 32, 32)}, 10)
+    write_checkpoint("vit-tiny", ViTForImageClassification(VIT), {"": (3, 3, 32, 32), "wide.": (1, 3, 24, 48)}, 10)
     dino = Dinov2Config(num_hidden_layers=2, **DINO)
     write_checkpoint("dinov2-tiny", Dinov2ForImageClassification(dino), square | wide, 20)
     gated = Dinov2Config(num_hidden_layers=1, use_swiglu_ffn=True, use_mask_token=False, **DINO)

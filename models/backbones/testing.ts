@@ -1,0 +1,82 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import {
+  compile,
+  copy,
+  input,
+  isParameter,
+  isTrainable,
+  nodesOf,
+  type ParameterAttrs,
+  State,
+  type Tensor,
+} from '../../gpu-shaders/index.ts';
+import { testGpu } from '../../gpu-shaders/testing/dawn.ts';
+import { openFolder } from '../checkpoints/folder.ts';
+import { bytesSource, type Checkpoint, readSafetensors } from '../checkpoints/safetensors.ts';
+import type { Model } from '../model.ts';
+import { openModel } from '../open.ts';
+
+const root = new URL('../../', import.meta.url);
+const pathOf = (name: string) => fileURLToPath(new URL(name, root));
+const source = (path: string) => bytesSource(new Uint8Array(readFileSync(path)));
+
+const nameOf = (t: Tensor) => (t.node.attrs as ParameterAttrs).name;
+
+/** The model in a folder named from the repository's root. */
+export async function modelIn(folder: string): Promise<Model> {
+  const files = readdirSync(pathOf(folder)).map((f) => [f, source(pathOf(`${folder}/${f}`))] as const);
+  return openModel(await openFolder(new Map(files)));
+}
+
+/** Paths of the parameters that a model's features depend on. */
+export function frozenNames(model: Model): string[] {
+  const side = model.backbone.imageSize(model.config).default;
+  const { features } = model.trace(input('pixels', [1, 3, side, side], { sample: true }));
+  return nodesOf([features])
+    .flatMap((n) => n.outputs)
+    .filter(isParameter)
+    .map(nameOf);
+}
+
+/** What the reference computed, by the name of its fixture. */
+export const expectedOf = (name: string): Promise<Checkpoint> =>
+  readSafetensors(source(pathOf(`tools/reference/fixtures/${name}/expected.safetensors`)));
+
+export type Values = Readonly<Record<string, Float32Array | Uint32Array>>;
+
+/** Runs traced outputs once with a model's frozen weights, given inputs and values of trainable parameters. */
+export async function evaluate<N extends string>(
+  model: Model,
+  outputs: Readonly<Record<N, Tensor>>,
+  inputs: Values,
+  trained: ReadonlyMap<string, Float32Array> = new Map(),
+  gradients: ReadonlyMap<string, Tensor> = new Map(),
+): Promise<{ values: Record<N, Float32Array>; gradients: Map<string, Float32Array> }> {
+  const parameters = nodesOf([...Object.values<Tensor>(outputs), ...gradients.values()])
+    .flatMap((n) => n.outputs)
+    .filter(isParameter);
+  const trainables = new Map(parameters.filter(isTrainable).map((t) => [nameOf(t), t]));
+  const state = new State(
+    await testGpu(),
+    [...trainables].map(([name, type]) => ({ name, type })),
+  );
+  for (const name of trainables.keys()) state.setTrainable(name, trained.get(name)!);
+  for (const name of new Set(parameters.filter((t) => !isTrainable(t)).map(nameOf)))
+    state.setFrozen(name, await model.load(name));
+  const names = Object.keys(outputs) as N[];
+  const program = await compile(state, {
+    label: 'test',
+    outputs: Object.fromEntries(names.map((n) => [n, copy(outputs[n])])),
+    gradients: new Map([...gradients].map(([name, t]) => [name, copy(t)])),
+  });
+  for (const [name, data] of Object.entries(inputs)) program.write(name, data);
+  program.run();
+  const result = {
+    values: await program.collect(names),
+    gradients: gradients.size ? await state.readTrainables('gradients') : new Map(),
+  };
+  program.destroy();
+  state.destroy();
+  return result;
+}

@@ -1,0 +1,63 @@
+import type { DataEdit } from '../../models/data/edits.ts';
+import type { Rejected } from '../../models/data/entry.ts';
+import type { SplitSettings } from '../../models/data/split.ts';
+import type { Split } from '../../models/data/tables.ts';
+
+/** A data set as it is stored: what was found, and the edits made since. Pictures are rows of their own. */
+export interface DatasetRecord {
+  readonly version: 1;
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: number;
+  /** When it was removed; its bytes go once nobody can take that back. */
+  readonly removedAt: number | null;
+  /** Class names as found; edits rename, merge and drop them. */
+  readonly classes: string[];
+  readonly rejected: Rejected[];
+  readonly notes: string[];
+  readonly split: SplitSettings;
+  /** In order; undo takes the last away. */
+  readonly edits: StoredEdit[];
+  /** Bytes of its pictures and thumbnails. */
+  readonly bytes: number;
+}
+
+/** An edit, or a picture added to the class that has `index` at that point. */
+export type StoredEdit =
+  | DataEdit
+  | { readonly kind: 'add-picture'; readonly sample: number; readonly index: number };
+
+/** Where bytes lie in a pack. */
+export interface Place {
+  readonly pack: string;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** A picture of a data set. Rows are never changed or removed while their data set is there: runs replay edits on them. */
+export interface StoredSample {
+  readonly dataset: string;
+  /** Counts up from 0 in the order found or added. */
+  readonly id: number;
+  readonly path: string;
+  /** Class as found; -1 for pictures without one and for those that an edit adds. */
+  readonly label: number;
+  readonly split?: Split;
+  readonly photo: Place;
+  readonly thumb: Place;
+  /** SHA-256 of its bytes, hexadecimal. */
+  readonly hash: string;
+}
+
+/** Edits as `applyEdits` takes them; pictures added in a row to one class become one change of label. */
+export function asDataEdits(edits: readonly StoredEdit[]): DataEdit[] {
+  const result: DataEdit[] = [];
+  for (const edit of edits) {
+    const last = result.at(-1);
+    if (edit.kind !== 'add-picture') result.push(edit);
+    else if (last?.kind === 'set-label' && last.index === edit.index)
+      result.splice(-1, 1, { ...last, samples: [...last.samples, edit.sample] });
+    else result.push({ kind: 'set-label', samples: [edit.sample], index: edit.index });
+  }
+  return result;
+}

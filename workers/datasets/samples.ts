@@ -1,0 +1,36 @@
+import type { LabelledFiles } from '../../models/data/folder.ts';
+import { readSprite, type SpriteCard } from '../../models/data/samples.ts';
+import type { SampleCard } from '../protocol.ts';
+import { sha256 } from './view.ts';
+
+/** Data sets that come with the page, as `public/samples/<id>.json` and its sprite. */
+export const sampleCards: readonly SampleCard[] = [
+  {
+    id: 'fashion-mnist',
+    title: 'Fashion-MNIST',
+    about: 'Small grey pictures of ten kinds of clothing, 120 of each.',
+    licence: 'MIT, 2017 Zalando SE',
+    classes: 10,
+    images: 1200,
+  },
+];
+
+/** A sample that cannot be opened. */
+export class SampleError extends Error {
+  override name = 'SampleError';
+  readonly advice = 'Reload the page while you are online once, then try again.';
+}
+
+/** Fetches a bundled sample; `read` gives a file of the samples' folder. Throws `SampleError`. */
+export async function readSample(
+  id: string,
+  read: (file: string) => Promise<Uint8Array>,
+): Promise<{ card: SampleCard; found: LabelledFiles }> {
+  const card = sampleCards.find((sample) => sample.id === id);
+  if (!card) throw new SampleError(`There is no sample "${id}".`);
+  const sprite: SpriteCard = JSON.parse(new TextDecoder().decode(await read(`${id}.json`)));
+  const image = await read(sprite.image);
+  if ((await sha256(image)) !== sprite.sha256)
+    throw new SampleError(`${sprite.image} is not the file this page was built with.`);
+  return { card, found: readSprite(image, sprite) };
+}

@@ -1,0 +1,143 @@
+import 'fake-indexeddb/auto';
+import { describe, expect, test } from 'vitest';
+import { pngStart } from '../../models/data/testing.ts';
+import { StorageFullError } from '../session/ports.ts';
+import { StoredPictures } from './pictures.ts';
+import { DatasetStore } from './store.ts';
+import { lookAt, picturesOf } from './take.ts';
+import { fakePool, importPaths, memoryStore, pathsOf } from './testing.ts';
+
+const preprocessor = { image_processor_type: 'ViTImageProcessor' };
+const picture = new Blob([Uint8Array.from([...pngStart, 1, 2, 3])]);
+const png = (name: string, n: number) => new File([Uint8Array.from([...pngStart, n])], name);
+
+test('imports a folder: classes, split, what was left out by name, and pictures that come back', async () => {
+  const { store, files } = await memoryStore();
+  const view = await importPaths(store, [...pathsOf(['cat', 'dog'], 10), 'cat/damaged.png']);
+  expect(view.classes.map(({ name }) => name)).toEqual(['cat', 'dog']);
+  expect(view.counts).toEqual({ train: 12, val: 4, test: 4 });
+  expect(view.rejected).toEqual([{ path: 'cat/damaged.png', reason: 'this PNG cannot be decoded' }]);
+  const { rows, edited } = await store.open(view.id);
+  const pictures = new StoredPictures(edited, rows, { files, pool: fakePool }, preprocessor);
+  expect(pictures.hash).toBe(view.hash);
+  const [pixels] = await pictures.load([3], 8, null);
+  expect(pixels).toHaveLength(3 * 8 * 8);
+  expect(await pictures.thumbnail(3)).toHaveProperty('type', 'image/png');
+  expect(await files.list(`datasets/${view.id}/`)).toHaveLength(2);
+});
+
+test('lists what another visit stored', async () => {
+  const first = await memoryStore();
+  const view = await importPaths(first.store, pathsOf(['a', 'b'], 5));
+  const again = new DatasetStore(first);
+  expect(await again.list()).toEqual([view]);
+  const thumbs = await again.thumbnails(view.id, 1, 1, 3);
+  expect(thumbs.map(({ path }) => path)).toEqual(['b/1.png', 'b/2.png', 'b/3.png']);
+});
+
+test('an import that is stopped keeps what it has', async () => {
+  const stop = new AbortController();
+  const { store } = await memoryStore({
+    ...fakePool,
+    inspect: async (read, path) => {
+      if (path === 'b/2.png') stop.abort();
+      return fakePool.inspect(read, path);
+    },
+  });
+  const view = await importPaths(store, pathsOf(['a', 'b'], 30), stop.signal);
+  const { train, val, test: held } = view.counts;
+  expect(train + val + held).toBeLessThan(60);
+  expect(view.notes.join()).toContain('stopped after');
+});
+
+test('an import without room leaves nothing behind', async () => {
+  const { store, files, db } = await memoryStore();
+  files.append = async () => {
+    throw new StorageFullError('There is no room left.');
+  };
+  await expect(importPaths(store, pathsOf(['a', 'b'], 3))).rejects.toThrow(StorageFullError);
+  expect(await files.list('')).toEqual([]);
+  expect(await db.count('datasets')).toBe(0);
+});
+
+describe('edits', () => {
+  test('change the hash, are undone, and are refused when they make no sense', async () => {
+    const { store } = await memoryStore();
+    const before = await importPaths(store, pathsOf(['a', 'b', 'c'], 10));
+    const { id } = before;
+    const merged = await store.edit(id, { kind: 'merge-classes', indices: [0, 2], name: 'ac' });
+    expect(merged.classes.map(({ name }) => name)).toEqual(['ac', 'b']);
+    expect(merged.hash).not.toBe(before.hash);
+    await expect(store.edit(id, { kind: 'rename-class', index: 0, name: 'b' })).rejects.toThrow('already');
+    await store.edit(id, { kind: 'set-split', val: 0.5, test: 0, seed: 2, fromFolders: true });
+    expect((await store.view(id)).counts).toEqual({ train: 15, val: 15, test: 0 });
+    await store.undo(id);
+    expect(await store.undo(id)).toEqual(before);
+    await expect(store.undo(id)).rejects.toThrow('no edit');
+  });
+
+  test('do not reach a run that began before them', async () => {
+    const { store } = await memoryStore();
+    const before = await importPaths(store, pathsOf(['a', 'b'], 10));
+    const { record } = await store.open(before.id);
+    await store.edit(before.id, { kind: 'drop-class', index: 0 });
+    const then = await store.at(before.id, record.edits);
+    expect(then.edited.hash).toBe(before.hash);
+  });
+});
+
+describe('added pictures', () => {
+  test('make data set and class, and undo takes them away', async () => {
+    const { store } = await memoryStore();
+    const one = await store.addPicture(null, 'thumb up', picture);
+    const two = await store.addPicture(one.id, 'thumb up', picture);
+    expect(two.classes).toEqual([{ index: 0, name: 'thumb up', counts: { train: 1, val: 1, test: 0 } }]);
+    const three = await store.addPicture(one.id, 'thumb down', picture);
+    expect(three.classes).toHaveLength(2);
+    expect((await store.undo(one.id)).classes[1].counts).toEqual({ train: 0, val: 0, test: 0 });
+    await store.undo(one.id);
+    expect((await store.undo(one.id)).hash).toBe(one.hash);
+  });
+
+  test('go to the class of that name as it stands after edits', async () => {
+    const { store } = await memoryStore();
+    const { id } = await importPaths(store, pathsOf(['a', 'b', 'c'], 10));
+    await store.edit(id, { kind: 'drop-class', index: 0 });
+    const view = await store.addPicture(id, 'c', picture);
+    const { train, val, test: held } = view.classes[1].counts;
+    expect([view.classes[1].name, train + val + held]).toEqual(['c', 11]);
+    const thumbs = await store.thumbnails(id, 1, 10, 1);
+    expect(thumbs[0].path).toBe('c/added-0030.png');
+  });
+
+  test('are refused when they are no picture', async () => {
+    const { store } = await memoryStore();
+    await expect(store.addPicture(null, 'x', new Blob(['GIF89a.......']))).rejects.toThrow('GIF');
+  });
+});
+
+test('a removed data set comes back, until it is tidied away', async () => {
+  const first = await memoryStore();
+  const view = await importPaths(first.store, pathsOf(['a', 'b'], 5));
+  await first.store.remove(view.id);
+  expect(await first.store.list()).toEqual([]);
+  await expect(first.store.view(view.id)).rejects.toThrow('not in this browser');
+  expect(await first.store.restore(view.id)).toEqual(view);
+  await first.store.remove(view.id);
+  await first.files.append('datasets/never-ended/photos.0', new Uint8Array(3));
+  const later = new DatasetStore({ ...first, now: () => 10_000_000 });
+  await later.tidy(async () => true);
+  expect(await first.files.list('')).toEqual([]);
+  expect(await first.db.count('samples')).toBe(0);
+});
+
+describe('a drop', () => {
+  test('is named after its folder', async () => {
+    const drop = await lookAt([
+      { path: 'pets/cat/1.png', file: png('1.png', 1) },
+      { path: 'pets/dog/1.png', file: png('1.png', 2) },
+    ]);
+    expect([drop.name, drop.understanding.kind]).toEqual(['pets', 'images']);
+    expect((await picturesOf(drop, () => undefined)).classes).toEqual(['cat', 'dog']);
+  });
+});

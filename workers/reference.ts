@@ -1,0 +1,24 @@
+import type { LabelledFeatures, Probe } from './session/probe.ts';
+
+/** What the reference worker does: the contract between `referenceClient.ts` and `reference.worker.ts`. */
+export interface ReferenceWorker {
+  /** Loads a backbone's graph over its weights, unless it is the one loaded. Throws `ReferenceError`. */
+  load(model: ReferenceModel): Promise<void>;
+  /** Features of pixels f32 [count, 3, side, side] under the loaded graph: f32 [count, width], row by row. */
+  features(pixels: Float32Array, count: number, side: number): Promise<Float32Array>;
+  /** The tuned linear probe, away from the engine, which it would keep from answering for seconds. */
+  fitProbe(train: LabelledFeatures, val: LabelledFeatures, classes: number): Promise<Probe>;
+}
+
+/** An ONNX graph whose initialisers point into the backbone's `model.safetensors`. */
+export interface ReferenceModel {
+  readonly id: string;
+  readonly graphUrl: string;
+  readonly weightsUrl: string;
+}
+
+/** ONNX Runtime could not be started, or not run a graph. */
+export class OnnxError extends Error {
+  override name = 'OnnxError';
+  readonly advice = 'Reload the page and try again. The studio works without this check.';
+}

@@ -1,0 +1,34 @@
+import { type Remote, transfer, wrap } from 'comlink';
+import { OnnxError, type ReferenceWorker } from './reference.ts';
+
+/** The reference worker, started when it is first asked for. A failed start is reported to every caller. */
+export function referenceClient(): ReferenceWorker {
+  let started: { remote: Remote<ReferenceWorker>; died: Promise<never> } | undefined;
+  const ask = <T>(command: (remote: Remote<ReferenceWorker>) => Promise<T>): Promise<T> => {
+    started ??= start(() => {
+      started = undefined;
+    });
+    return Promise.race([command(started.remote), started.died]);
+  };
+  return {
+    load: (model) => ask((remote) => remote.load(model)),
+    features: (pixels, count, side) =>
+      ask((remote) => remote.features(transfer(pixels, [pixels.buffer as ArrayBuffer]), count, side)),
+    fitProbe: (train, val, classes) => ask((remote) => remote.fitProbe(train, val, classes)),
+  };
+}
+
+function start(forget: () => void) {
+  const worker = new Worker(new URL('./reference.worker.ts', import.meta.url), {
+    type: 'module',
+    name: 'reference',
+  });
+  const died = new Promise<never>((_, reject) => {
+    worker.addEventListener('error', (event) => {
+      forget();
+      reject(new OnnxError(`The reference worker ended: ${event.message || 'its script did not load'}.`));
+    });
+  });
+  died.catch(() => undefined);
+  return { remote: wrap<ReferenceWorker>(worker), died };
+}

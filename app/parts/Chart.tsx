@@ -36,9 +36,52 @@ interface Props {
   marks?: Mark[];
   height: number;
   format: (value: number) => string;
+  /** The last step there will be, so that the axis stands still while points come. */
+  end?: number;
   /** Fixed bounds; left out, the data decide. */
   range?: [number, number];
   fileName: string;
+}
+
+/** The key to one or more charts that share their lines. */
+export function Legend({ lines, level }: { lines: Line[]; level?: Props['level'] | undefined }) {
+  return (
+    <ul className={styles['legend']}>
+      {lines.map((line) => (
+        <li key={line.label}>
+          <svg width="16" height="8" aria-hidden="true">
+            <line
+              x1="0"
+              x2="16"
+              y1="4"
+              y2="4"
+              stroke={`var(${line.colour})`}
+              strokeWidth={line.width}
+              strokeDasharray={line.dash?.join(' ')}
+            />
+            {line.points && <circle cx="8" cy="4" r="3" fill={`var(${line.colour})`} />}
+          </svg>
+          {line.label}
+        </li>
+      ))}
+      {level && (
+        <li>
+          <svg width="16" height="8" aria-hidden="true">
+            <line
+              x1="0"
+              x2="16"
+              y1="4"
+              y2="4"
+              stroke="var(--frozen-3)"
+              strokeWidth="1.5"
+              strokeDasharray="4 3"
+            />
+          </svg>
+          {level.label}
+        </li>
+      )}
+    </ul>
+  );
 }
 
 /** The colour behind a token, as canvas understands it. */
@@ -52,12 +95,12 @@ function resolve(token: string): string {
 }
 
 export function Chart(props: Props) {
-  const { title, x, lines, level, marks = [], height, format, range, fileName, xLabel } = props;
+  const { title, x, lines, level, marks = [], height, format, range, end, fileName, xLabel } = props;
   const [frame, width] = useWidth();
   const host = useRef<HTMLDivElement | null>(null);
   const plot = useRef<uPlot | null>(null);
-  const latest = useRef({ level, marks, format, range });
-  latest.current = { level, marks, format, range };
+  const latest = useRef<Extras>({ level, marks, format, range, end });
+  latest.current = { level, marks, format, range, end };
   const dark = useMedia('(prefers-color-scheme: dark)');
   const theme = useView((s) => s.theme);
   const look = lines.map((l) => `${l.label}|${l.colour}|${l.width}|${l.dash}|${l.points}`).join('/');
@@ -78,7 +121,7 @@ export function Chart(props: Props) {
     if (width > 0) plot.current?.setSize({ width, height });
   }, [width, height]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: marks and the level are drawn by the same pass.
-  useEffect(() => plot.current?.setData(data), [data, level?.value, marks.length]);
+  useEffect(() => plot.current?.setData(data), [data, level?.value, marks.length, end]);
 
   const table = () =>
     csv([
@@ -90,41 +133,6 @@ export function Chart(props: Props) {
     <figure className={styles['chart']}>
       <figcaption className={styles['head']}>
         <h3>{title}</h3>
-        <ul className={styles['legend']}>
-          {lines.map((line) => (
-            <li key={line.label}>
-              <svg width="16" height="8" aria-hidden="true">
-                <line
-                  x1="0"
-                  x2="16"
-                  y1="4"
-                  y2="4"
-                  stroke={`var(${line.colour})`}
-                  strokeWidth={line.width}
-                  strokeDasharray={line.dash?.join(' ')}
-                />
-                {line.points && <circle cx="8" cy="4" r="3" fill={`var(${line.colour})`} />}
-              </svg>
-              {line.label}
-            </li>
-          ))}
-          {level && (
-            <li>
-              <svg width="16" height="8" aria-hidden="true">
-                <line
-                  x1="0"
-                  x2="16"
-                  y1="4"
-                  y2="4"
-                  stroke="var(--frozen-3)"
-                  strokeWidth="1.5"
-                  strokeDasharray="4 3"
-                />
-              </svg>
-              {level.label}
-            </li>
-          )}
-        </ul>
         <Menu
           label={`Save ${title}`}
           trigger={
@@ -193,6 +201,7 @@ interface Extras {
   marks: Mark[];
   format: (value: number) => string;
   range?: [number, number] | undefined;
+  end?: number | undefined;
 }
 
 function options(
@@ -212,12 +221,19 @@ function options(
     legend: { show: false },
     cursor: { sync: { key: key.replace(/-[^-]*$/, '') }, points: { size: 7 }, drag: { x: false, y: false } },
     scales: {
-      x: { time: false },
+      x: {
+        time: false,
+        range: (_, low, high) => [Math.min(low ?? 0, 1), Math.max(high ?? 1, extras.current.end ?? 1)],
+      },
       y: { range: (_, low, high) => extras.current.range ?? pad(low, high, extras.current.level?.value) },
     },
     axes: [
       { ...axis, size: 28, grid: { show: false } },
-      { ...axis, size: 52, values: (_, ticks) => ticks.map((t) => extras.current.format(t)) },
+      {
+        ...axis,
+        size: 52,
+        values: (_, ticks) => ticks.map((t) => extras.current.format(Number(t.toPrecision(6)))),
+      },
     ],
     series: [
       {},

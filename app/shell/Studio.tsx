@@ -5,6 +5,7 @@ import { actions, perform, situation } from '../actions/index.ts';
 import { actionFor, focusOf } from '../actions/keys.ts';
 import { Inspector } from '../inspector/Inspector.tsx';
 import { Dock, PanelView } from '../panels/Dock.tsx';
+import { Boundary } from '../parts/Boundary.tsx';
 import { Button, IconButton } from '../parts/Button.tsx';
 import { ErrorNote } from '../parts/ErrorNote.tsx';
 import { useMedia } from '../parts/hooks.ts';
@@ -94,13 +95,21 @@ export function Studio() {
             key={place}
           >
             <Banner />
-            <Stage />
+            <Boundary name={NAMES[place]}>
+              <Stage />
+            </Boundary>
           </main>
-          {layout !== 'narrow' && <Dock />}
+          {layout !== 'narrow' && (
+            <Boundary name="A panel">
+              <Dock />
+            </Boundary>
+          )}
         </div>
         {layout !== 'narrow' && (
           <aside className={styles['right']} aria-label="Inspector">
-            <Inspector />
+            <Boundary name="The inspector">
+              <Inspector />
+            </Boundary>
           </aside>
         )}
       </div>

@@ -49,6 +49,12 @@ export function Network({ backbone, targets, onToggle }: Props) {
             </span>
           </div>
         ))}
+        <div className={styles['block']}>
+          <span className={styles['headBox']} title="The new head, which always learns" />
+          <span className={styles['blockName']} aria-hidden="true">
+            head
+          </span>
+        </div>
       </fieldset>
       <Caption backbone={backbone} targets={targets} />
     </figure>
@@ -112,6 +118,9 @@ function Caption({ backbone, targets }: { backbone: BackboneCard; targets: reado
           </span>
           <span className={styles['key']}>
             <i data-look="learning" /> an adapter learns beside it
+          </span>
+          <span className={styles['key']}>
+            <i data-look="head" /> learns whole
           </span>
         </>
       )}

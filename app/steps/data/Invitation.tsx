@@ -45,6 +45,7 @@ export function Invitation() {
               </p>
             </div>
             <Button
+              look="primary"
               data-testid={`sample-${sample.id}`}
               aria-disabled={status !== 'ready'}
               onClick={() => void openSample(sample.id)}

@@ -1,6 +1,6 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { MoreHorizontal, Trash2, Video, X } from 'lucide-react';
-import { useMemo, useRef, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import type { DatasetView } from '../../../workers/protocol.ts';
 import { undoable } from '../../actions/undoable.ts';
 import { IconButton } from '../../parts/Button.tsx';
@@ -14,7 +14,7 @@ import { count, plural } from '../../text/format.ts';
 import { useCapture } from './capture.ts';
 import styles from './data.module.css';
 import { useThumbs } from './thumbs.ts';
-import { columnsIn, GAP, HEAD_HEIGHT, THUMB, type WallRow, wallRows } from './wall.ts';
+import { columnsIn, GAP, HEAD_HEIGHT, sideIn, type WallRow, wallRows } from './wall.ts';
 
 interface Props {
   dataset: DatasetView;
@@ -28,14 +28,17 @@ export function Wall({ dataset, chosen, onChoose }: Props) {
   const list = useRef<HTMLDivElement | null>(null);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const columns = columnsIn(width);
+  const side = sideIn(width, columns);
   const rows = useMemo(() => wallRows(dataset.classes, columns, open), [dataset.classes, columns, open]);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => list.current?.closest<HTMLElement>('[data-stage]') ?? null,
-    estimateSize: (index) => (rows[index]!.kind === 'head' ? HEAD_HEIGHT : THUMB + GAP),
+    estimateSize: (index) => (rows[index]!.kind === 'head' ? HEAD_HEIGHT : side + GAP),
     scrollMargin: list.current?.offsetTop ?? 0,
     overscan: 4,
   });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: rows are measured anew when their height changes.
+  useEffect(() => virtual.measure(), [side, rows]);
   const toggle = (name: string) =>
     setOpen((before) => {
       const after = new Set(before);
@@ -74,7 +77,7 @@ export function Wall({ dataset, chosen, onChoose }: Props) {
                   onChoose={(on) => onChoose(row.class.index, on)}
                 />
               ) : (
-                <Pictures dataset={dataset} row={row} />
+                <Pictures dataset={dataset} row={row} side={side} />
               )}
             </div>
           );
@@ -168,7 +171,14 @@ export function SplitBar({ counts }: { counts: { train: number; val: number; tes
   );
 }
 
-function Pictures({ dataset, row }: { dataset: DatasetView; row: Extract<WallRow, { kind: 'pictures' }> }) {
+interface PicturesProps {
+  dataset: DatasetView;
+  row: Extract<WallRow, { kind: 'pictures' }>;
+  /** CSS pixels. */
+  side: number;
+}
+
+function Pictures({ dataset, row, side }: PicturesProps) {
   const thumbs = useThumbs(dataset, row.class.index, row.from, row.count);
   const dim = useHover((s) => s.pinnedClass !== null && litClass(s) !== row.class.name);
   return (
@@ -182,7 +192,7 @@ function Pictures({ dataset, row }: { dataset: DatasetView; row: Extract<WallRow
         };
         return (
           // biome-ignore lint/suspicious/noArrayIndexKey: a place on the wall, whichever picture comes to stand there.
-          <li key={i} data-split={thumb?.split}>
+          <li key={i} style={{ width: side, height: side }} data-split={thumb?.split}>
             {thumb && (
               <>
                 <img

@@ -6,14 +6,18 @@ export type WallRow =
   | { kind: 'pictures'; class: ClassView; from: number; count: number };
 
 export const HEAD_HEIGHT = 48;
-export const THUMB = 68;
+/** Least side of a picture on the wall, in CSS pixels; they grow to fill the row. */
+const LEAST = 64;
 export const GAP = 4;
 const SHOWN_ROWS = 2;
 
 export const total = (c: ClassView): number => c.counts.train + c.counts.val + c.counts.test;
 
 /** How many pictures fit side by side in a width of CSS pixels. */
-export const columnsIn = (width: number): number => Math.max(1, Math.floor((width + GAP) / (THUMB + GAP)));
+export const columnsIn = (width: number): number => Math.max(1, Math.floor((width + GAP) / (LEAST + GAP)));
+
+/** The side at which that many pictures fill the width. */
+export const sideIn = (width: number, columns: number): number => Math.floor((width + GAP) / columns) - GAP;
 
 /** The wall as rows: each class shows two rows of pictures until it is opened. */
 export function wallRows(

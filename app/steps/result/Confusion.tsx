@@ -74,14 +74,18 @@ function Cells({ report, cell, onCell }: CellsProps) {
   };
   return (
     <div className={styles['matrixFrame']}>
-      <table className={styles['matrix']} data-testid="confusion">
+      <table
+        className={styles['matrix']}
+        data-tall={names.some((name) => name.length > 3) || undefined}
+        data-testid="confusion"
+      >
         <thead>
           <tr>
             <td />
             {names.map((name, i) => (
               <th key={name} scope="col" title={name} data-lit={lit === name || undefined}>
-                <i style={{ background: classColour(i) }} aria-hidden="true" />
                 <span>{name}</span>
+                <i style={{ background: classColour(i) }} aria-hidden="true" />
               </th>
             ))}
           </tr>

@@ -184,7 +184,7 @@ function Bar({ value, colour }: { value: number | null; colour: string }) {
   return (
     <td>
       <span className={styles['bar']}>
-        <i style={{ width: `${(value ?? 0) * 100}%`, background: colour }} />
+        {value !== null && <i style={{ width: `${value * 100}%`, background: colour }} />}
       </span>
       <span className={styles['barValue']}>{value === null ? '' : percent(value)}</span>
     </td>

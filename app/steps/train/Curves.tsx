@@ -1,10 +1,10 @@
 import { useMemo, useState } from 'react';
 import type { RunView } from '../../../workers/protocol.ts';
-import { Chart, type Line, type Mark } from '../../parts/Chart.tsx';
+import { Chart, Legend, type Line, type Mark } from '../../parts/Chart.tsx';
 import { Segments } from '../../parts/Inputs.tsx';
 import { type Columns, columns } from '../../stores/curves.ts';
 import { curvesOf, useRuns } from '../../stores/runs.ts';
-import { loss, percent } from '../../text/format.ts';
+import { figure, percent } from '../../text/format.ts';
 import styles from './train.module.css';
 
 /** Half-lives in steps, named plainly. */
@@ -42,9 +42,12 @@ export function Curves({ run }: { run: RunView }) {
     [run.id, tick],
   );
   const best = useMemo((): Mark[] => (run.best ? [{ x: run.best.step, label: 'best' }] : []), [run.best]);
+  const level = run.probe ? { value: run.probe.accuracy, label: 'Linear probe' } : undefined;
+  const end = run.progress.unit === 'steps' ? { end: run.progress.total } : {};
   return (
     <section className={styles['curves']} aria-label="Curves">
       <div className={styles['smoothing']}>
+        <Legend lines={lossLines} level={level} />
         <Segments label="Smoothing" value={smoothing} options={SMOOTHING} onChange={setSmoothing} />
       </div>
       <Chart
@@ -53,8 +56,9 @@ export function Curves({ run }: { run: RunView }) {
         xLabel="step"
         lines={lossLines}
         marks={moves}
-        height={260}
-        format={loss}
+        {...end}
+        height={280}
+        format={figure}
         fileName={`${run.name}-loss`}
       />
       <Chart
@@ -63,8 +67,9 @@ export function Curves({ run }: { run: RunView }) {
         xLabel="step"
         lines={accuracyLines}
         marks={best}
-        {...(run.probe ? { level: { value: run.probe.accuracy, label: 'Linear probe' } } : {})}
-        height={260}
+        {...(level ? { level } : {})}
+        {...end}
+        height={280}
         range={[0, 1]}
         format={(v) => percent(v, 0)}
         fileName={`${run.name}-accuracy`}

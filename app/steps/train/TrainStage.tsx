@@ -172,13 +172,13 @@ function Figures({ run }: { run: RunView }) {
         <dd data-testid="val-accuracy">{val === undefined ? '–' : percent(val)}</dd>
       </div>
       <div>
-        <dt>Frozen, linear probe</dt>
+        <dt>Linear probe</dt>
         <dd data-testid="probe-accuracy" title={probe ? interval(probe.low, probe.high) : undefined}>
           {probe ? percent(probe.accuracy) : '–'}
         </dd>
       </div>
       <div>
-        <dt>Best, kept</dt>
+        <dt>Best kept</dt>
         <dd data-testid="best-accuracy">
           {best ? percent(best.accuracy) : '–'}
           {best && <small>step {best.step}</small>}

@@ -1,4 +1,4 @@
-import { type Node, sizeOf, type Tensor } from '../graph/tensor.ts';
+import type { Node, Tensor } from '../graph/tensor.ts';
 import { type Group, isInline, rootOf } from './fuse.ts';
 import {
   broadcastIndex,

@@ -48,6 +48,7 @@ export function fuse(nodes: readonly Node[], outputs: readonly Tensor[]): Group[
   const groups: Group[] = [];
   const groupOf = new Map<Tensor, number>();
   const wanted = new Set(outputs.map(rootOf));
+  const readers = new Readers(nodes, wanted);
 
   const materialise = (t: Tensor) => {
     // An inline value that a kernel or an output needs in memory gets a group of its own.
@@ -82,7 +83,7 @@ export function fuse(nodes: readonly Node[], outputs: readonly Tensor[]): Group[
         [...reads].some((t) => groupOf.get(t) === latest && follow(host, t, size)) &&
         [...reads].every((t) => groupOf.get(t) !== latest || follow(host, t, size));
       const others = [...reads].filter((t) => groupOf.get(t) !== latest);
-      if (follows && fits(host, others)) {
+      if (follows && fits(host, node, others, readers)) {
         host.maps.push(node);
         for (const t of others) host.reads.add(t);
         groupOf.set(node.outputs[0], latest);
@@ -120,11 +121,35 @@ function readsOf(node: Node, into: Set<Tensor>): Set<Tensor> {
   return into;
 }
 
-/** A cautious count: every read and every value that might be stored takes a binding. */
-function fits(host: Group, more: readonly Tensor[]): boolean {
-  const reads = new Set([...host.reads, ...more]);
-  const outputs = (host.anchor?.outputs.length ?? 0) + host.maps.length + 1;
-  return reads.size + Math.min(outputs, 3) <= MAX_BINDINGS;
+/** Whether the group, with `node` in it, binds no more than a stage may: what it reads and what others read of it. */
+function fits(host: Group, node: Node, more: readonly Tensor[], readers: Readers): boolean {
+  const inside = new Set([...(host.anchor ? [host.anchor] : []), ...host.maps, node]);
+  const stores = [...inside].flatMap((n) => n.outputs).filter((t) => readers.leaves(t, inside));
+  return new Set([...host.reads, ...more]).size + stores.length <= MAX_BINDINGS;
+}
+
+/** Who reads each value from memory, were nothing fused. */
+class Readers {
+  private readonly of = new Map<Tensor, Node[]>();
+
+  constructor(
+    nodes: readonly Node[],
+    private readonly wanted: ReadonlySet<Tensor>,
+  ) {
+    for (const node of nodes) {
+      if (node.op.lower.kind === 'view' || node.op.lower.kind === 'leaf') continue;
+      for (const t of readsOf(node, new Set())) {
+        const list = this.of.get(t);
+        if (list) list.push(node);
+        else this.of.set(t, [node]);
+      }
+    }
+  }
+
+  /** Whether anything but `inside` reads `t`. */
+  leaves(t: Tensor, inside: ReadonlySet<Node>): boolean {
+    return this.wanted.has(t) || (this.of.get(t) ?? []).some((n) => !inside.has(n));
+  }
 }
 
 function storedBy(groups: Group[], groupOf: Map<Tensor, number>, wanted: ReadonlySet<Tensor>): void {

@@ -97,6 +97,11 @@ export class Checkpoints {
     return new Map(await Promise.all(file.names().map(async (n) => [n, await file.f32(n)] as const)));
   }
 
+  /** Removes everything kept for the run. */
+  remove(): Promise<void> {
+    return this.files.remove(`${this.folder}/`);
+  }
+
   private file(step: number): string {
     return `${this.folder}/${step}.safetensors`;
   }

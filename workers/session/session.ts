@@ -253,6 +253,12 @@ export class Session {
     return this.probeFitted;
   }
 
+  /** Puts the best validated weights in place of the last ones, where there was validation. */
+  async takeBest(): Promise<void> {
+    const best = await this.checkpoints.best();
+    if (best) this.state.writeTrainables(best);
+  }
+
   /** Current trained values with their shapes, the head's among them. */
   async trained(): Promise<Tensors> {
     const values = await this.state.readTrainables();

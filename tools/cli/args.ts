@@ -1,0 +1,138 @@
+import { parseArgs } from 'node:util';
+import type { Settings } from '../../models/describe.ts';
+import type { Method } from '../../models/methods/method.ts';
+import { settingsOf } from '../../workers/settings.ts';
+
+/** A command line that cannot be carried out; ends with exit code 2. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+}
+
+const text = { type: 'string' } as const;
+const flag = { type: 'boolean' } as const;
+
+const options = {
+  backbone: text,
+  data: text,
+  method: text,
+  set: { type: 'string', multiple: true },
+  lr: text,
+  schedule: text,
+  'weight-decay': text,
+  clip: text,
+  batch: text,
+  steps: text,
+  epochs: text,
+  seed: text,
+  'image-size': text,
+  val: text,
+  test: text,
+  'no-shuffle': flag,
+  'no-augment': flag,
+  init: text,
+  adapter: text,
+  log: text,
+  out: text,
+  cache: text,
+  'with-base': flag,
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+export type Arguments = ReturnType<typeof parse>;
+
+/** Reads a command line: the command, its positional arguments and options. Throws `UsageError`. */
+export function parse(argv: readonly string[]) {
+  try {
+    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true });
+    const [command, ...rest] = positionals;
+    return { command, rest, ...values };
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+export function required(args: Arguments, name: 'backbone' | 'data' | 'out' | 'adapter'): string {
+  const value = args[name];
+  if (!value) throw new UsageError(`--${name} is missing. See 'graft --help'.`);
+  return value;
+}
+
+/** A number given by an option, or undefined where it is absent. */
+export function number(args: Arguments, name: 'steps' | 'val' | 'test' | 'seed'): number | undefined {
+  const value = args[name];
+  return value === undefined ? undefined : toNumber(value, `--${name}`);
+}
+
+function toNumber(value: string, what: string): number {
+  const n = Number(value);
+  if (value.trim() === '' || !Number.isFinite(n))
+    throw new UsageError(`${what} takes a number, not '${value}'.`);
+  return n;
+}
+
+/** Options that stand for a setting of their own name. */
+const shorthands = {
+  lr: 'lr',
+  schedule: 'schedule',
+  'weight-decay': 'weight_decay',
+  clip: 'clip',
+  batch: 'batch_size',
+  epochs: 'epochs',
+  seed: 'seed',
+  'image-size': 'image_size',
+} as const;
+
+/** Settings that the command line gives, by `--set key=value` and the shorthands. */
+export function givenSettings(args: Arguments, method: Method): Settings {
+  const given: Settings = {};
+  const known = settingsOf(method);
+  const put = (key: string, value: string) => {
+    const kind = known.find((s) => s.key === key)?.kind;
+    if (!kind)
+      throw new UsageError(
+        `The method '${method.card.id}' has no setting '${key}'. It has: ${known.map((s) => s.key).join(', ')}.`,
+      );
+    if (kind === 'integer' || kind === 'number') given[key] = toNumber(value, key);
+    else if (kind === 'boolean') given[key] = value === 'true';
+    else given[key] = kind === 'modules' ? value.split(',') : value;
+  };
+  for (const pair of args.set ?? []) {
+    const at = pair.indexOf('=');
+    if (at < 0) throw new UsageError(`--set takes key=value, not '${pair}'.`);
+    put(pair.slice(0, at), pair.slice(at + 1));
+  }
+  for (const [option, key] of Object.entries(shorthands)) {
+    const value = args[option as keyof typeof shorthands];
+    if (value !== undefined) put(key, value);
+  }
+  if (args['no-shuffle']) given.shuffle = false;
+  if (args['no-augment']) given.augment = 0;
+  return given;
+}
+
+export const help = `Graft without a page: adapt a frozen backbone, predict with an adapter, look into a file.
+
+  graft train   --backbone NAME|FOLDER --data FOLDER|ZIP --out adapter.zip [options]
+  graft predict --backbone NAME|FOLDER --adapter FILE|FOLDER --data FOLDER|ZIP --out predictions.csv
+  graft inspect FILE|FOLDER
+
+Backbone: ${'efficientnet-lite0'} (default), vit-s14-saliency, or a Hugging Face folder.
+Data: one folder for each class, an optional train/ val/ test/ level above, or a table of files and labels.
+
+Training
+  --method lora|linear-probe   what is trained (lora)
+  --set KEY=VALUE              any setting, e.g. r=8, lora_alpha=16, target_modules=q_proj,v_proj
+  --lr 1e-3                    learning rate
+  --schedule constant|linear|cosine
+  --weight-decay 0.01          AdamW's decoupled decay
+  --clip 1                     largest gradient norm, 0 for none
+  --batch 32  --epochs 10  --steps 50 (instead of epochs)  --seed 1  --image-size 224
+  --val 0 --test 0             shares of each class held out where the data has no such folders
+  --no-shuffle                 files in path order, going round at the end
+  --no-augment                 pictures as they are
+  --init FILE|FOLDER           start from an adapter in PEFT's layout
+  --log FILE                   one JSON object a step: step, loss, lr, grad_norm, ms
+  --with-base                  put the frozen weights and a loader into the zip
+  --cache FOLDER               where frozen features and checkpoints are kept (.cache/graft)
+
+Exit codes: 0 done, 1 failed, 2 the command line is wrong.`;

@@ -1,0 +1,100 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import { bytesSource } from '../../models/checkpoints/bytes.ts';
+import type { JsonObject } from '../../models/checkpoints/folder.ts';
+import { defaultAugment, takeView, viewOf } from '../../models/data/augment.ts';
+import { type Decode, makeDecoder } from '../../models/data/decode.ts';
+import type { FileEntry } from '../../models/data/entry.ts';
+import { type LabelledFiles, readLabelledFolder } from '../../models/data/folder.ts';
+import { hash32, hashText } from '../../models/data/hash.ts';
+import { preprocess, readPreprocessing, withImageSize } from '../../models/data/preprocess.ts';
+import { divide, type SplitSettings } from '../../models/data/split.ts';
+import { readZip } from '../../models/data/zip.ts';
+import type { Augmentation, Pictures } from '../../workers/session/ports.ts';
+import { nodeCodecs } from '../codecs/node.ts';
+import { UsageError } from './args.ts';
+
+/** Every file below a folder, or the content of a zip, as entries. */
+export async function entriesOf(path: string): Promise<FileEntry[]> {
+  const info = await stat(path).catch(() => {
+    throw new UsageError(`There is nothing at '${path}'.`);
+  });
+  if (!info.isDirectory()) {
+    const zip = await readZip(bytesSource(new Uint8Array(await readFile(path))), path);
+    return zip.entries;
+  }
+  const names = await readdir(path, { recursive: true, withFileTypes: true });
+  const files = names.filter((f) => f.isFile()).map((f) => join(f.parentPath, f.name));
+  return Promise.all(files.map((f) => fileEntry(f, relative(path, f).split(sep).join('/'))));
+}
+
+async function fileEntry(file: string, path: string): Promise<FileEntry> {
+  const { size } = await stat(file);
+  return { path, size, bytes: async () => new Uint8Array(await readFile(file)) };
+}
+
+/** Labelled pictures of a folder or zip, decoded on demand: the page's own code, without its workers. */
+export class FolderPictures implements Pictures {
+  readonly classes: readonly string[];
+  readonly samples: Pictures['samples'];
+  readonly hash: string;
+
+  private constructor(
+    private readonly files: LabelledFiles,
+    readonly labelled: readonly number[],
+    splits: ReadonlyMap<number, 'train' | 'val' | 'test'>,
+    private readonly preprocessor: JsonObject,
+    private readonly decode: Decode,
+  ) {
+    this.classes = files.classes;
+    this.samples = labelled.map((i) => ({
+      path: files.samples[i].path,
+      label: files.samples[i].label,
+      split: splits.get(i)!,
+    }));
+    const text = this.samples
+      .map((s, j) => `${s.path}\t${s.label}\t${s.split}\t${files.samples[labelled[j]].entry.size}`)
+      .join('\n');
+    this.hash =
+      hash32(hashText(text), hashText(`${text}#`))
+        .toString(16)
+        .padStart(8, '0') + hashText(text).toString(16).padStart(8, '0');
+  }
+
+  static async open(path: string, preprocessor: JsonObject, split: SplitSettings): Promise<FolderPictures> {
+    const files = await readLabelledFolder(await entriesOf(path));
+    const division = divide(files, split);
+    const splits = new Map<number, 'train' | 'val' | 'test'>();
+    for (const name of ['train', 'val', 'test'] as const) for (const i of division[name]) splits.set(i, name);
+    const labelled = files.samples.flatMap((s, i) => (s.label >= 0 && splits.has(i) ? [i] : []));
+    if (!files.samples.length)
+      throw new UsageError(`There is no picture in '${path}'. Give a folder with one folder for each class.`);
+    return new FolderPictures(files, labelled, splits, preprocessor, makeDecoder(await nodeCodecs()));
+  }
+
+  /** Files that were left out, with reasons, and what was understood. */
+  get account(): Pick<LabelledFiles, 'rejected' | 'notes'> {
+    return this.files;
+  }
+
+  async load(
+    samples: readonly number[],
+    side: number,
+    augmentation: Augmentation | null,
+  ): Promise<Float32Array[]> {
+    const steps = readPreprocessing(withImageSize(this.preprocessor, side));
+    const result: Float32Array[] = [];
+    for (const sample of samples) {
+      const { entry, path } = this.files.samples[this.labelled[sample]];
+      const image = await this.decode(await entry.bytes(), path);
+      const seen = augmentation
+        ? takeView(
+            image,
+            viewOf(image.width, image.height, defaultAugment, augmentation.seed, sample, augmentation.view),
+          )
+        : image;
+      result.push(preprocess(seen, steps).data);
+    }
+    return result;
+  }
+}

@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { describe, expect, test } from 'vitest';
+import type { Gpu } from '../../gpu-shaders/index.ts';
+import { bytesSource, readSafetensors } from '../../models/checkpoints/safetensors.ts';
+import type { Settings } from '../../models/describe.ts';
+import { methodById } from '../../models/methods/index.ts';
+import type { Tensors } from '../../models/methods/method.ts';
+import type { StepPoint } from '../../workers/protocol.ts';
+import type { Files } from '../../workers/session/ports.ts';
+import { Session } from '../../workers/session/session.ts';
+import type { TrainControl } from '../../workers/session/train.ts';
+import { completeSettings, defaultSettings } from '../../workers/settings.ts';
+import { MemoryFiles } from '../../workers/storage/memory.ts';
+import { openBackbone } from './backbone.ts';
+import { openGpu } from './gpu.ts';
+import { FolderPictures } from './pictures.ts';
+
+const fixtures = 'tools/reference/fixtures';
+
+/** One device for all: what it has compiled stays compiled. */
+let gpu: Promise<Gpu> | undefined;
+
+async function openSession(
+  options: { files?: Files; settings?: Settings; start?: Tensors; val?: number } = {},
+) {
+  gpu ??= openGpu();
+  const backbone = await openBackbone(`${fixtures}/vit-tiny`);
+  const method = methodById('lora');
+  const split = { val: options.val ?? 0, test: 0, seed: 1, fromFolders: true };
+  const pictures = await FolderPictures.open(
+    `${fixtures}/peft-vit-lora/images`,
+    backbone.files.preprocessor!,
+    split,
+  );
+  const given: Settings = {
+    batch_size: 8,
+    image_size: 32,
+    target_modules: ['q_proj', 'v_proj'],
+    r: 4,
+    lora_alpha: 8,
+    ...options.settings,
+  };
+  const session = await Session.open({
+    gpu: await gpu,
+    files: options.files ?? new MemoryFiles(),
+    backboneHash: backbone.hash,
+    model: backbone.model,
+    method,
+    settings: completeSettings(method, given, defaultSettings(method, backbone.model, 40)),
+    pictures,
+    folder: 'runs/one/checkpoints',
+    start: options.start,
+    report: () => {},
+  });
+  return session;
+}
+
+/** Runs until done, or until `pauseAt` steps have been seen. */
+async function run(
+  session: Session,
+  { pauseAt = Number.POSITIVE_INFINITY, turns = [] as { at: number; knob: string; value: number }[] } = {},
+) {
+  const points: StepPoint[] = [];
+  const control: TrainControl = { wish: 'run', turns: [], now: () => 0 };
+  const outcome = await session.run(control, {
+    step(point) {
+      points.push(point);
+      if (point.step >= pauseAt) control.wish = 'pause';
+      for (const t of turns) if (t.at === point.step) control.turns.push({ knob: t.knob, value: t.value });
+    },
+    evaluated: () => {},
+    notice: (message) => {
+      throw new Error(message);
+    },
+  });
+  return { points, outcome };
+}
+
+const bits = (t: Tensors) =>
+  [...t].map(
+    ([name, { data }]) => `${name} ${createHash('sha256').update(new Uint8Array(data.buffer)).digest('hex')}`,
+  );
+
+test('20 LoRA steps follow PEFT from the same start on the same batches', async () => {
+  const folder = `${fixtures}/peft-vit-lora`;
+  const init = await readSafetensors(bytesSource(await readFile(`${folder}/init/adapter_model.safetensors`)));
+  const start = new Map(
+    await Promise.all(
+      init
+        .names()
+        .map(
+          async (n) =>
+            [
+              n.replace('base_model.model.', ''),
+              { shape: init.info(n).shape, data: await init.f32(n) },
+            ] as const,
+        ),
+    ),
+  );
+  const settings = { shuffle: false, schedule: 'constant', lr: 1e-3, weight_decay: 0.01, clip: 0, epochs: 4 };
+  const session = await openSession({ settings, start });
+  const { points } = await run(session);
+  const expected = await readSafetensors(bytesSource(await readFile(`${folder}/expected.safetensors`)));
+  const losses = await expected.f32('losses');
+  const worst = Math.max(...points.map((p, i) => Math.abs(p.loss - losses[i]) / losses[i]));
+  console.log(`loss of 20 steps against PEFT: largest relative difference ${worst.toExponential(2)}`);
+  expect(points.length).toBe(20);
+  expect(worst).toBeLessThan(1e-3);
+  const norms = await expected.f32('grad_norms');
+  expect(Math.max(...points.map((p, i) => Math.abs(p.gradNorm - norms[i]) / norms[i]))).toBeLessThan(1e-3);
+  const logits = await session.logits([...Array(40).keys()], session.startKnobs());
+  const final = await expected.f32('final_logits');
+  const scale = Math.max(...final.map(Math.abs));
+  const off = Math.max(...logits.flatMap((l, i) => [...l].map((x, j) => Math.abs(x - final[i * 5 + j]))));
+  console.log(`logits after them: ${(off / scale).toExponential(2)} of the largest`);
+  expect(off / scale).toBeLessThan(1e-3);
+  session.destroy();
+});
+
+describe('a run that is cut off', () => {
+  const settings = { epochs: 4, lora_dropout: 0.3, augment: 1, schedule: 'cosine' };
+
+  test('goes on with the same bits, knobs turned included', async () => {
+    const turns = [
+      { at: 2, knob: 'lr', value: 3e-3 },
+      { at: 10, knob: 'scale', value: 0.5 },
+    ];
+    const whole = await openSession({ settings, val: 0.2 });
+    const undisturbed = await run(whole, { turns });
+    const expected = bits(await whole.trained());
+    whole.destroy();
+
+    const files = new MemoryFiles();
+    const first = await openSession({ settings, val: 0.2, files });
+    const before = await run(first, { pauseAt: 6, turns });
+    expect(before.outcome.state).toBe('paused');
+    first.destroy();
+    const second = await openSession({ settings, val: 0.2, files });
+    const after = await run(second, { turns });
+    expect(after.outcome.state).toBe('done');
+    expect(bits(await second.trained())).toEqual(expected);
+    const figures = (points: StepPoint[]) =>
+      points.map(({ step, loss, gradNorm }) => ({ step, loss, gradNorm }));
+    expect(figures(after.outcome.progress.steps)).toEqual(figures(undisturbed.outcome.progress.steps));
+    second.destroy();
+  });
+
+  test('reads its frozen features back instead of computing them', async () => {
+    const files = new MemoryFiles();
+    (await openSession({ settings, files })).destroy();
+    const stored = (await files.list('features/')).length;
+    const again = await openSession({ settings, files });
+    expect((await files.list('features/')).length).toBe(stored);
+    again.destroy();
+  });
+});
+
+test('dropout and views differ between steps and repeat between runs', async () => {
+  const losses = [];
+  for (const seed of [1, 1, 2]) {
+    const session = await openSession({ settings: { epochs: 1, lora_dropout: 0.5, shuffle: false, seed } });
+    losses.push((await run(session)).points.map((p) => p.loss));
+    session.destroy();
+  }
+  expect(losses[0]).toEqual(losses[1]);
+  expect(losses[0]).not.toEqual(losses[2]);
+});

@@ -1,0 +1,120 @@
+import { createWriteStream } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { defaultSplit } from '../../models/data/split.ts';
+import { methodById } from '../../models/methods/index.ts';
+import type { StepPoint } from '../../workers/protocol.ts';
+import { adapterZip, readAdapter } from '../../workers/session/adapter.ts';
+import { reportOf } from '../../workers/session/report.ts';
+import { Session } from '../../workers/session/session.ts';
+import { completeSettings, defaultSettings } from '../../workers/settings.ts';
+import { NodeFiles } from '../../workers/storage/files.node.ts';
+import { type Arguments, givenSettings, number, required, UsageError } from './args.ts';
+import { openBackbone } from './backbone.ts';
+import { openGpu } from './gpu.ts';
+import { entriesOf, FolderPictures } from './pictures.ts';
+
+/** `graft train`: the session of the page, from files to an adapter zip. */
+export async function trainCommand(args: Arguments): Promise<void> {
+  const out = required(args, 'out');
+  const data = required(args, 'data');
+  const backbone = await openBackbone(args.backbone);
+  const method = methodById(args.method ?? 'lora');
+  if (!backbone.files.preprocessor)
+    throw new UsageError(
+      `'${backbone.folder}' has no preprocessor_config.json, so pictures cannot be prepared for it.`,
+    );
+  const split = {
+    ...defaultSplit,
+    val: number(args, 'val') ?? 0,
+    test: number(args, 'test') ?? 0,
+    seed: number(args, 'seed') ?? 1,
+  };
+  const pictures = await FolderPictures.open(data, backbone.files.preprocessor, split);
+  for (const note of pictures.account.notes) say(note);
+  for (const { path, reason } of pictures.account.rejected) say(`Left out: ${path}: ${reason}.`);
+  const count = pictures.samples.filter((s) => s.split === 'train').length;
+  const init = args.init ? await readAdapter(await entriesOf(args.init), backbone.model, method) : undefined;
+  const settings = completeSettings(
+    method,
+    { ...init?.settings, ...givenSettings(args, method) },
+    defaultSettings(method, backbone.model, count),
+  );
+  const steps = number(args, 'steps');
+  if (steps !== undefined) settings.epochs = (steps * (settings.batch_size as number)) / count;
+
+  const gpu = await openGpu();
+  const session = await Session.open({
+    gpu,
+    files: new NodeFiles(args.cache ?? '.cache/graft'),
+    backboneHash: backbone.hash,
+    model: backbone.model,
+    method,
+    settings,
+    pictures,
+    folder: `runs/cli-${process.pid}`,
+    start: init?.tensors,
+    report: progressLine(),
+  });
+  say(
+    `Training ${method.card.title} on ${gpu.info.description}: ${session.steps} steps of ${settings.batch_size}.`,
+  );
+  const log = args.log ? createWriteStream(args.log) : null;
+  const points: StepPoint[] = [];
+  const startedAt = Date.now();
+  const { progress } = await session.run(
+    { wish: 'run', turns: [], now: () => performance.now() },
+    {
+      step(p, done, total) {
+        points.push(p);
+        log?.write(
+          `${JSON.stringify({ step: p.step, loss: p.loss, lr: p.lr, grad_norm: p.gradNorm, ms: p.ms })}\n`,
+        );
+        if (done % 10 === 0 || done === total)
+          say(
+            `step ${done}/${total}  loss ${p.loss.toFixed(4)}  accuracy ${(p.accuracy * 100).toFixed(0)} %  ${p.ms.toFixed(0)} ms`,
+          );
+      },
+      evaluated: ([e], best) =>
+        say(
+          `validation after ${e.step}: loss ${e.loss.toFixed(4)}  accuracy ${(e.accuracy * 100).toFixed(1)} %  (best ${((best?.accuracy ?? 0) * 100).toFixed(1)} % at ${best?.step})`,
+        ),
+      notice: say,
+    },
+  );
+  await new Promise((done) => (log ? log.end(done) : done(null)));
+  await session.takeBest();
+  const report = await reportOf(session, progress.knobs);
+  if (report) {
+    const percent = (s: { accuracy: number; low: number; high: number }) =>
+      `${(s.accuracy * 100).toFixed(1)} % (${(s.low * 100).toFixed(1)}–${(s.high * 100).toFixed(1)})`;
+    say(`${report.split}: ${percent(report.score)}; a tuned linear probe: ${percent(report.baseScore)}`);
+  }
+  const zip = await adapterZip({
+    session,
+    backbone: {
+      id: args.backbone ?? 'efficientnet-lite0',
+      preprocessor: backbone.files.preprocessor,
+      config: backbone.files.config,
+    },
+    run: { name: out, dataset: data, startedAt, finishedAt: Date.now(), progress, report },
+  });
+  await writeFile(out, zip);
+  await session.checkpoints.remove();
+  session.destroy();
+  gpu.destroy();
+  say(`Wrote ${out}, ${(zip.byteLength / 1024).toFixed(0)} kB.`);
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Tells of a phase when it begins and at each further tenth. */
+function progressLine() {
+  let last = '';
+  return (phase: string, { done, total }: { done: number; total: number }) => {
+    const line = `${phase}: ${Math.floor((10 * done) / Math.max(1, total)) * 10} %`;
+    if (line !== last) say(line);
+    last = line;
+  };
+}

@@ -39,7 +39,7 @@ function importLines(info: LoadInfo): string[] {
     ...(info.library === 'timm' ? ['import timm'] : []),
     'import torch',
     'from peft import PeftModel',
-    'from PIL import Image',
+    'from PIL import Image, ImageOps',
     `from transformers import AutoImageProcessor${info.library === 'timm' ? '' : `, ${info.model}`}`,
   ];
 }
@@ -50,7 +50,8 @@ function predictLines(info: LoadInfo, picture: string): string[] {
       ? 'model(pixels)'
       : `model(pixel_values=pixels${info.interpolatePositions ? ', interpolate_pos_encoding=True' : ''}).logits`;
   return [
-    `pixels = processor(Image.open(${picture}), return_tensors="pt")["pixel_values"]`,
+    `image = ImageOps.exif_transpose(Image.open(${picture})).convert("RGB")`,
+    'pixels = processor(image, return_tensors="pt")["pixel_values"]',
     'with torch.no_grad():',
     `    scores = ${call}.softmax(-1)[0].tolist()`,
     'for name, score in sorted(zip(labels, scores), key=lambda pair: -pair[1]):',

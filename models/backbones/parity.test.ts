@@ -31,7 +31,7 @@ describe.each(rows)('$name', ({ name, folder = `tools/reference/fixtures/${name}
       outputs.logits = linear(features, of(w), of(b));
     }
     const compared = Object.keys(outputs).filter((n) => expected.has(variant + n));
-    const { values } = await evaluate(model, outputs, { pixels: await expected.f32(pixels) }, trained);
+    const values = await evaluate(model, outputs, { pixels: await expected.f32(pixels) }, trained);
     for (const output of compared) {
       const difference = relative(values[output], await expected.f32(variant + output));
       figures.push(

@@ -8,6 +8,7 @@ import {
   isTrainable,
   nodesOf,
   type ParameterAttrs,
+  type Program,
   State,
   type Tensor,
 } from '../../gpu-shaders/index.ts';
@@ -45,38 +46,65 @@ export const expectedOf = (name: string): Promise<Checkpoint> =>
 
 export type Values = Readonly<Record<string, Float32Array | Uint32Array>>;
 
-/** Runs traced outputs once with a model's frozen weights, given inputs and values of trainable parameters. */
+/** Traced outputs and gradients as a program with a model's frozen weights, to be run with various values. */
+export class Bench<N extends string> {
+  private constructor(
+    private readonly state: State,
+    private readonly program: Program,
+    private readonly names: N[],
+    private readonly hasGradients: boolean,
+  ) {}
+
+  static async of<N extends string>(
+    model: Model,
+    outputs: Readonly<Record<N, Tensor>>,
+    gradients: ReadonlyMap<string, Tensor> = new Map(),
+  ): Promise<Bench<N>> {
+    const parameters = nodesOf([...Object.values<Tensor>(outputs), ...gradients.values()])
+      .flatMap((n) => n.outputs)
+      .filter(isParameter);
+    const trainables = new Map(parameters.filter(isTrainable).map((t) => [nameOf(t), t]));
+    const specs = [...trainables].map(([name, type]) => ({ name, type }));
+    const state = new State(await testGpu(), specs);
+    for (const name of new Set(parameters.filter((t) => !isTrainable(t)).map(nameOf)))
+      state.setFrozen(name, await model.load(name));
+    const names = Object.keys(outputs) as N[];
+    const program = await compile(state, {
+      label: 'test',
+      outputs: Object.fromEntries(names.map((n) => [n, copy(outputs[n])])),
+      gradients: new Map([...gradients].map(([name, t]) => [name, copy(t)])),
+    });
+    return new Bench(state, program, names, gradients.size > 0);
+  }
+
+  /** One run; `trained` holds the values of trainable parameters, names that the outputs do not read left aside. */
+  async run(inputs: Values, trained: ReadonlyMap<string, Float32Array> = new Map()) {
+    for (const name of this.state.trainableNames) this.state.setTrainable(name, trained.get(name)!);
+    for (const [name, data] of Object.entries(inputs)) this.program.write(name, data);
+    this.program.run();
+    return {
+      values: await this.program.collect(this.names),
+      gradients: this.hasGradients
+        ? await this.state.readTrainables('gradients')
+        : new Map<string, Float32Array>(),
+    };
+  }
+
+  destroy(): void {
+    this.program.destroy();
+    this.state.destroy();
+  }
+}
+
+/** The values of one run. */
 export async function evaluate<N extends string>(
   model: Model,
   outputs: Readonly<Record<N, Tensor>>,
   inputs: Values,
-  trained: ReadonlyMap<string, Float32Array> = new Map(),
-  gradients: ReadonlyMap<string, Tensor> = new Map(),
-): Promise<{ values: Record<N, Float32Array>; gradients: Map<string, Float32Array> }> {
-  const parameters = nodesOf([...Object.values<Tensor>(outputs), ...gradients.values()])
-    .flatMap((n) => n.outputs)
-    .filter(isParameter);
-  const trainables = new Map(parameters.filter(isTrainable).map((t) => [nameOf(t), t]));
-  const state = new State(
-    await testGpu(),
-    [...trainables].map(([name, type]) => ({ name, type })),
-  );
-  for (const name of trainables.keys()) state.setTrainable(name, trained.get(name)!);
-  for (const name of new Set(parameters.filter((t) => !isTrainable(t)).map(nameOf)))
-    state.setFrozen(name, await model.load(name));
-  const names = Object.keys(outputs) as N[];
-  const program = await compile(state, {
-    label: 'test',
-    outputs: Object.fromEntries(names.map((n) => [n, copy(outputs[n])])),
-    gradients: new Map([...gradients].map(([name, t]) => [name, copy(t)])),
-  });
-  for (const [name, data] of Object.entries(inputs)) program.write(name, data);
-  program.run();
-  const result = {
-    values: await program.collect(names),
-    gradients: gradients.size ? await state.readTrainables('gradients') : new Map(),
-  };
-  program.destroy();
-  state.destroy();
-  return result;
+  trained?: ReadonlyMap<string, Float32Array>,
+): Promise<Record<N, Float32Array>> {
+  const bench = await Bench.of(model, outputs);
+  const { values } = await bench.run(inputs, trained);
+  bench.destroy();
+  return values;
 }

@@ -187,6 +187,27 @@ describe('tables of labels', () => {
   });
 });
 
+describe('any table at all', () => {
+  it('is read or refused with a reason, and never keeps the pictures from being read', async () => {
+    const cell = fc.oneof(
+      fc.constantFrom('file', 'label', '1.png', 'a/2.png', '', '"', '\n', ',', '\t', '{"file_name":'),
+      fc.string(),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(cell, { maxLength: 12 }),
+        fc.constantFrom('t.csv', 't.tsv', 't.jsonl'),
+        async (cells, name) => {
+          const found = await read('1.png', 'a/2.png', [name, cells.join(',')]);
+          expect(found.samples.map((s) => s.path)).toEqual(['1.png', 'a/2.png']);
+          for (const { reason } of found.rejected) expect(reason).not.toBe('');
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
+
 describe('order', () => {
   it('is by code point, whatever the order of the drop', async () => {
     const part = fc.string({

@@ -9,7 +9,7 @@ import {
   type Rejected,
 } from './entry.ts';
 import { DataError } from './errors.ts';
-import { isImage, sniff, sniffLength, whyNotImage } from './sniff.ts';
+import { type FileKind, isImage, sniff, sniffLength, whyNotImage } from './sniff.ts';
 import { type LabelTable, mayBeTable, readTable, type Split, splitName } from './tables.ts';
 
 /** A picture with its label, as it was found. */
@@ -89,32 +89,38 @@ function stripRoot(files: readonly Found[]): Found[] {
   }
 }
 
+/** Files whose first bytes are read at the same time. */
+const together = 32;
+
 async function sortOut(files: readonly Found[], rejected: Rejected[], seen?: (files: number) => void) {
   const images: Found[] = [];
   const others: Found[] = [];
-  const paths = new Set<string>();
-  for (const [i, file] of files.entries()) {
-    const { path, entry } = file;
-    try {
-      if (paths.has(path)) throw new DataError(path, 'another file of the drop has the same path');
-      paths.add(path);
-      if (entry.size > maxImageBytes)
-        throw new DataError(path, 'it is above the 512 MB that one picture may have');
-      const kind = sniff(await headOf(entry, sniffLength));
-      if (isImage(kind)) images.push(file);
-      else if (kind === 'text' && mayBeTable(path)) others.push(file);
-      else rejected.push({ path, reason: whyNotImage(kind) });
-    } catch (error) {
-      rejected.push({
-        path,
-        reason:
-          error instanceof DataError ? error.reason : `it could not be read (${(error as Error).message})`,
-      });
-    }
-    if (i % 64 === 63) seen?.(i + 1);
+  for (let from = 0; from < files.length; from += together) {
+    const batch = files.slice(from, from + together);
+    const kinds = await Promise.all(batch.map((file, i) => kindOf(file, files[from + i - 1])));
+    batch.forEach((file, i) => {
+      const kind = kinds[i];
+      if (typeof kind !== 'string') rejected.push(kind);
+      else if (isImage(kind)) images.push(file);
+      else if (kind === 'text' && mayBeTable(file.path)) others.push(file);
+      else rejected.push({ path: file.path, reason: whyNotImage(kind) });
+    });
+    seen?.(from + batch.length);
   }
-  seen?.(files.length);
   return { images, others };
+}
+
+/** What a file is, or why it cannot be told; `before` is the file before it in path order. */
+async function kindOf({ path, entry }: Found, before: Found | undefined): Promise<FileKind | Rejected> {
+  if (before?.path === path) return { path, reason: 'another file of the drop has the same path' };
+  if (entry.size > maxImageBytes) return { path, reason: 'it is above the 512 MB that one picture may have' };
+  try {
+    return sniff(await headOf(entry, sniffLength));
+  } catch (error) {
+    const reason =
+      error instanceof DataError ? error.reason : `it could not be read (${(error as Error).message})`;
+    return { path, reason };
+  }
 }
 
 async function readTables(

@@ -33,6 +33,9 @@ export function rateFactor(progress: Progress, step: number): number {
   return 0.5 ** progress.skipped.filter((s) => s + IN_FLIGHT < step).length;
 }
 
+/** What holds the trained values and the optimiser's moments: a GPU's state, or arrays. */
+export type TrainedState = Pick<State, 'readTrainables' | 'writeTrainables'>;
+
 const parts = ['values', 'moment1', 'moment2'] as const;
 
 /** Checkpoints of one run: `<folder>/<step>.safetensors`, the newest two kept, and `<folder>/best.safetensors`. */
@@ -43,7 +46,7 @@ export class Checkpoints {
   ) {}
 
   /** Writes the state after `progress.step` steps, then drops older ones but the last. */
-  async save(state: State, progress: Progress): Promise<void> {
+  async save(state: TrainedState, progress: Progress): Promise<void> {
     const tensors = [];
     for (const part of parts)
       for (const [name, data] of await state.readTrainables(part))
@@ -58,7 +61,7 @@ export class Checkpoints {
   }
 
   /** Restores the newest readable checkpoint into `state`; null when there is none. */
-  async restore(state: State): Promise<Progress | null> {
+  async restore(state: TrainedState): Promise<Progress | null> {
     for (const step of await this.steps()) {
       const bytes = await this.files.read(this.file(step));
       if (!bytes) continue;
@@ -77,7 +80,7 @@ export class Checkpoints {
     return null;
   }
 
-  async saveBest(state: State, step: number): Promise<void> {
+  async saveBest(state: TrainedState, step: number): Promise<void> {
     const tensors = [...(await state.readTrainables())].map(([name, data]) => ({
       name,
       shape: [data.length],

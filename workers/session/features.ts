@@ -60,16 +60,21 @@ export class FeatureCache {
     const cache = new FeatureCache(gpu, files, `features/${key}`, prefix.rows, rowOf);
     const bytes = prefix.rows.reduce((n, c) => n + c.bytes, 0) * rows.length;
     if (bytes <= GPU_CACHE_BYTES) cache.reserve(rows.length);
-    for (let from = 0; from < rows.length; from += ROWS_PER_FILE) {
-      const part = rows.slice(from, from + ROWS_PER_FILE);
-      report({ done: from, total: rows.length });
-      const stored = await cache.readFile(from / ROWS_PER_FILE, part.length);
-      const data = stored ?? (await cache.compute(prefix.program, pictures, part, options));
-      if (!stored) await cache.store(from / ROWS_PER_FILE, data);
-      cache.place(from, data);
+    try {
+      for (let from = 0; from < rows.length; from += ROWS_PER_FILE) {
+        const part = rows.slice(from, from + ROWS_PER_FILE);
+        report({ done: from, total: rows.length });
+        const stored = await cache.readFile(from / ROWS_PER_FILE, part.length);
+        const data = stored ?? (await cache.compute(prefix.program, pictures, part, options));
+        if (!stored) await cache.store(from / ROWS_PER_FILE, data);
+        cache.place(from, data);
+      }
+      report({ done: rows.length, total: rows.length });
+      return cache;
+    } catch (error) {
+      cache.destroy();
+      throw error;
     }
-    report({ done: rows.length, total: rows.length });
-    return cache;
   }
 
   /** Fills the cut inputs of `program` with a batch of rows: GPU copies to make before its run. */

@@ -1,7 +1,7 @@
 import type { ClassReport, Score } from '../protocol.ts';
 import { argmax, classReports, confusionOf, score, softmax } from './metrics.ts';
 import { probeHits } from './probe.ts';
-import type { Session } from './session.ts';
+import type { Session, SessionOptions } from './session.ts';
 
 /** A finished run's scores on one split. */
 export interface RunReport {
@@ -15,6 +15,11 @@ export interface RunReport {
   mistakes: { sample: number; actual: number; predicted: number; confidence: number }[];
 }
 
+/** What a report is made from. */
+export type Scored = Pick<Session, 'samplesOf' | 'logits' | 'probe' | 'labelled'> & {
+  readonly options: Pick<SessionOptions, 'pictures'>;
+};
+
 /** Mistakes that a report lists. */
 const MISTAKES = 24;
 
@@ -22,7 +27,7 @@ const MISTAKES = 24;
  * Scores the current trained values on the test split, or on validation where there is no test split. Null when
  * there is neither.
  */
-export async function reportOf(session: Session, knobs: Record<string, number>): Promise<RunReport | null> {
+export async function reportOf(session: Scored, knobs: Record<string, number>): Promise<RunReport | null> {
   const split = session.samplesOf('test').length ? 'test' : 'val';
   const samples = session.samplesOf(split);
   if (!samples.length) return null;

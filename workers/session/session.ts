@@ -49,6 +49,7 @@ const EVALUATION_BATCH = 32;
 export class Session {
   readonly classes: number;
   private probeFitted: Probe | undefined;
+  private trainStep: Promise<Program> | undefined;
 
   private constructor(
     readonly options: SessionOptions,
@@ -56,7 +57,6 @@ export class Session {
     readonly state: State,
     readonly checkpoints: Checkpoints,
     private readonly prefix: PrefixProgram,
-    readonly training: Program,
     private readonly evaluation: Program,
     private readonly cache: FeatureCache,
   ) {
@@ -65,14 +65,27 @@ export class Session {
 
   /** Uploads the frozen weights, compiles, and computes or reads the frozen features. */
   static async open(options: SessionOptions): Promise<Session> {
+    const made: { destroy(): void }[] = [];
+    try {
+      return await Session.build(options, made);
+    } catch (error) {
+      for (const part of made) part.destroy();
+      throw error;
+    }
+  }
+
+  /** What it makes on the GPU goes into `made` at once, to be destroyed where the rest fails or is cancelled. */
+  private static async build(options: SessionOptions, made: { destroy(): void }[]): Promise<Session> {
     const { gpu, model, method, settings, pictures, files } = options;
     const attachment = method.attach({ modules: model.modules, blocks: model.blocks }, settings);
-    const shape: RunShape = { model, attachment, classes: pictures.classes.length, settings };
-    const parameters = trainedParameters(model, attachment, shape.classes);
+    const classes = pictures.classes.length;
+    const parameters = trainedParameters(model, attachment, classes);
+    const shape: RunShape = { model, attachment, classes, settings, parameters };
     const state = new State(
       gpu,
       parameters.map((p) => ({ name: p.name, type: { shape: p.shape, dtype: 'f32' } })),
     );
+    made.push(state);
     const paths = frozenWeights(shape);
     for (const [i, path] of paths.entries()) {
       options.report('Loading weights', { done: i, total: paths.length });
@@ -81,11 +94,11 @@ export class Session {
     for (const p of parameters)
       state.setTrainable(p.name, options.start?.get(p.name)?.data ?? drawn(p, settings.seed as number));
     options.report('Compiling kernels', { done: 0, total: 1 });
-    const [prefix, training, evaluation] = await Promise.all([
+    const [prefix, evaluation] = await Promise.all([
       compilePrefix(state, shape),
-      compileTraining(state, shape),
       compileEvaluation(state, shape, EVALUATION_BATCH),
     ]);
+    made.push(prefix.program, training, evaluation);
     const cache = await FeatureCache.fill({
       gpu,
       files,
@@ -103,7 +116,6 @@ export class Session {
       state,
       new Checkpoints(files, options.folder),
       prefix,
-      training,
       evaluation,
       cache,
     );
@@ -141,7 +153,13 @@ export class Session {
     return Object.fromEntries([...own, ['lr', this.options.settings.lr as number]]);
   }
 
-  /** Submits one training step; the figures come later through `training.collect`. */
+  /** The compiled training step; compiled when it is first asked for. */
+  training(): Promise<Program> {
+    this.trainStep ??= compileTraining(this.state, this.shape);
+    return this.trainStep;
+  }
+
+  /** Submits one training step; the figures come later through the program's `collect`. */
   async step(step: number, order: Order, progress: Progress): Promise<{ lr: number }> {
     const { settings, pictures } = this.options;
     const train = this.samplesOf('train');
@@ -158,7 +176,7 @@ export class Session {
       this.steps,
       settings.warmup as number,
     );
-    const t = this.training;
+    const t = await this.training();
     t.write(
       inputs.labels,
       Uint32Array.from(batch, (r) => pictures.samples[r.sample].label),
@@ -253,6 +271,16 @@ export class Session {
     return this.probeFitted;
   }
 
+  /** Takes a probe that was fitted elsewhere from this session's features, so that none is fitted here. */
+  useProbe(probe: Probe): void {
+    this.probeFitted = probe;
+  }
+
+  /** Puts the newest checkpoint's weights in place; null where there is none. */
+  takeLast(): Promise<Progress | null> {
+    return this.checkpoints.restore(this.state);
+  }
+
   /** Puts the best validated weights in place of the last ones, where there was validation. */
   async takeBest(): Promise<void> {
     const best = await this.checkpoints.best();
@@ -262,8 +290,7 @@ export class Session {
   /** Current trained values with their shapes, the head's among them. */
   async trained(): Promise<Tensors> {
     const values = await this.state.readTrainables();
-    const parameters = trainedParameters(this.shape.model, this.attachment, this.classes);
-    return new Map(parameters.map((p) => [p.name, { shape: p.shape, data: values.get(p.name)! }]));
+    return new Map(this.shape.parameters.map((p) => [p.name, { shape: p.shape, data: values.get(p.name)! }]));
   }
 
   async spectra(): Promise<Spectrum[]> {
@@ -276,7 +303,8 @@ export class Session {
   }
 
   destroy(): void {
-    for (const p of [this.prefix.program, this.training, this.evaluation]) p.destroy();
+    for (const p of [this.prefix.program, this.evaluation]) p.destroy();
+    void this.trainStep?.then((p) => p.destroy());
     this.cache.destroy();
     this.state.destroy();
   }

@@ -1,8 +1,8 @@
 import { control as controlField } from '../../gpu-shaders/train/optimiser.ts';
-import type { EvalPoint, StepPoint } from '../protocol.ts';
-import { IN_FLIGHT, type Progress } from './checkpoint.ts';
+import type { Settings } from '../../models/describe.ts';
+import type { EvalPoint, Split, StepPoint } from '../protocol.ts';
+import { type Checkpoints, IN_FLIGHT, type Progress, type TrainedState } from './checkpoint.ts';
 import { Order } from './order.ts';
-import type { Session } from './session.ts';
 
 /** What the outside may ask of a running training; read between steps. */
 export interface TrainControl {
@@ -25,6 +25,24 @@ export interface TrainOutcome {
   progress: Progress;
 }
 
+/** What the loop trains: a session on a GPU, or one without. */
+export interface Trainee {
+  readonly options: { readonly settings: Settings };
+  readonly steps: number;
+  readonly state: TrainedState;
+  readonly checkpoints: Checkpoints;
+  /** Figures of the oldest step not yet collected. */
+  readonly training: {
+    collect(names: ('loss' | 'hits' | 'control')[]): Promise<Record<string, Float32Array>>;
+  };
+  samplesOf(split: Split): number[];
+  step(step: number, order: Order, progress: Progress): Promise<{ lr: number }>;
+  evaluate(
+    samples: readonly number[],
+    knobs: Record<string, number>,
+  ): Promise<{ loss: number; hits: number }>;
+}
+
 /** Milliseconds between checkpoints. They change no number of the run. */
 const CHECKPOINT_MS = 15_000;
 /** Checks without improvement after which early stopping ends the run. */
@@ -42,7 +60,7 @@ interface Pending {
  * cut off goes on with the same bits.
  */
 export async function train(
-  session: Session,
+  session: Trainee,
   progress: Progress,
   control: TrainControl,
   events: TrainEvents,
@@ -53,6 +71,7 @@ export async function train(
   const batch = settings.batch_size as number;
   const order = new Order(count, batch, settings.seed as number, settings.shuffle as boolean);
   const steps = session.steps;
+  const training = await session.training();
   const every = Math.max(1, Math.ceil(count / batch));
   const pending: Pending[] = [];
   let saved = control.now();
@@ -99,7 +118,7 @@ export async function train(
     const step = progress.step + 1;
     const { lr } = await session.step(step, order, progress);
     progress.step = step;
-    pending.push({ step, lr, figures: session.training.collect(['loss', 'hits', 'control']) });
+    pending.push({ step, lr, figures: training.collect(['loss', 'hits', 'control']) });
     await settle(IN_FLIGHT);
     if (step % every === 0 || step === steps) {
       await settle(0);
@@ -118,7 +137,7 @@ export async function train(
 }
 
 /** Validates, keeps the best weights, and says whether it is worth going on. */
-async function check(session: Session, progress: Progress, events: TrainEvents): Promise<boolean> {
+async function check(session: Trainee, progress: Progress, events: TrainEvents): Promise<boolean> {
   const samples = session.samplesOf('val');
   if (!samples.length) return true;
   const { loss, hits } = await session.evaluate(samples, progress.knobs);

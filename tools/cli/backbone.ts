@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ByteSource } from '../../models/checkpoints/bytes.ts';
 import { type HuggingFaceFolder, openFolder } from '../../models/checkpoints/folder.ts';
 import type { Model } from '../../models/model.ts';
 import { openModel } from '../../models/open.ts';
+import { defaultBackbone, embeddedBackbones } from '../../models/weights/index.ts';
 import { UsageError } from './args.ts';
 
 const weightsFolder = fileURLToPath(new URL('../../models/weights/', import.meta.url));
@@ -18,10 +19,15 @@ export interface OpenBackbone {
   model: Model;
   /** Of configuration and weight bytes. */
   hash: string;
+  title: string;
+  licence?: string;
+  about?: string;
+  /** Every file of the base, for a download that brings it along. */
+  baseFiles(): Promise<Map<string, Uint8Array>>;
 }
 
 /** Opens an embedded backbone by name, or a Hugging Face folder by path. */
-export async function openBackbone(name = 'efficientnet-lite0'): Promise<OpenBackbone> {
+export async function openBackbone(name = defaultBackbone): Promise<OpenBackbone> {
   const embedded = join(weightsFolder, name);
   const folder = existsSync(join(embedded, 'config.json')) ? embedded : name;
   if (!existsSync(join(folder, 'config.json')))
@@ -34,7 +40,19 @@ export async function openBackbone(name = 'efficientnet-lite0'): Promise<OpenBac
   const digest = createHash('sha256');
   for (const [file, source] of [...sources].sort(([a], [b]) => (a < b ? -1 : 1)))
     if (/^(config\.json|.*\.safetensors)$/.test(file)) digest.update(await source.read(0, source.size));
-  return { name, folder, files, model: openModel(files), hash: digest.digest('hex').slice(0, 16) };
+  const card = embeddedBackbones.find((b) => b.id === name);
+  return {
+    name,
+    folder,
+    files,
+    model: openModel(files),
+    hash: digest.digest('hex').slice(0, 16),
+    title: card?.title ?? basename(folder),
+    licence: card?.licence,
+    about: card?.about,
+    baseFiles: async () =>
+      new Map(await Promise.all([...sources].map(async ([f, s]) => [f, await s.read(0, s.size)] as const))),
+  };
 }
 
 async function fileSource(path: string): Promise<ByteSource> {

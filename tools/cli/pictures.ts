@@ -72,6 +72,25 @@ export class FolderPictures implements Pictures {
     return new FolderPictures(files, labelled, splits, preprocessor, makeDecoder(await nodeCodecs()));
   }
 
+  /** Every picture below a path, whatever folder it lies in, for an adapter with classes of its own. */
+  static async unlabelled(
+    path: string,
+    preprocessor: JsonObject,
+    classes: string[],
+  ): Promise<FolderPictures> {
+    const files = await readLabelledFolder(await entriesOf(path));
+    if (!files.samples.length) throw new UsageError(`There is no picture in '${path}'.`);
+    const all = files.samples.map((_, i) => i);
+    const samples = files.samples.map((s) => ({ ...s, label: 0 }));
+    return new FolderPictures(
+      { ...files, classes, samples },
+      all,
+      new Map(all.map((i) => [i, 'test'])),
+      preprocessor,
+      makeDecoder(await nodeCodecs()),
+    );
+  }
+
   /** Files that were left out, with reasons, and what was understood. */
   get account(): Pick<LabelledFiles, 'rejected' | 'notes'> {
     return this.files;

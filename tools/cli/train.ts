@@ -1,5 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { defaultSplit } from '../../models/data/split.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { StepPoint } from '../../workers/protocol.ts';
@@ -92,11 +93,22 @@ export async function trainCommand(args: Arguments): Promise<void> {
   const zip = await adapterZip({
     session,
     backbone: {
-      id: args.backbone ?? 'efficientnet-lite0',
-      preprocessor: backbone.files.preprocessor,
+      id: backbone.folder,
+      title: backbone.title,
       config: backbone.files.config,
+      preprocessor: backbone.files.preprocessor,
+      licence: backbone.licence,
+      about: backbone.about,
+      files: args['with-base'] ? await backbone.baseFiles() : undefined,
     },
-    run: { name: out, dataset: data, startedAt, finishedAt: Date.now(), progress, report },
+    run: {
+      name: basename(out).replace(/\.zip$/, ''),
+      dataset: basename(data),
+      split: `by folders where they say, else ${split.val * 100} % validation and ${split.test * 100} % test of each class, seed ${split.seed}`,
+      seconds: (Date.now() - startedAt) / 1000,
+      progress,
+      report,
+    },
   });
   await writeFile(out, zip);
   await session.checkpoints.remove();

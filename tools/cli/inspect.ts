@@ -1,0 +1,45 @@
+import { readFile, stat } from 'node:fs/promises';
+import { bytesSource, readSafetensors } from '../../models/checkpoints/safetensors.ts';
+import { readAdapter } from '../../models/exports/adapterZip.ts';
+import { fromPeft } from '../../models/exports/peftImport.ts';
+import { lowRankSpectrum } from '../../models/methods/spectrum.ts';
+import { type Arguments, UsageError } from './args.ts';
+import { entriesOf } from './pictures.ts';
+
+/** `graft inspect`: what a safetensors file or an adapter holds. */
+export async function inspectCommand(args: Arguments): Promise<void> {
+  const [path] = args.rest;
+  if (!path) throw new UsageError('Give a file or folder to inspect.');
+  const info = await stat(path).catch(() => {
+    throw new UsageError(`There is nothing at '${path}'.`);
+  });
+  const lines =
+    info.isFile() && path.endsWith('.safetensors') ? await tensorsOf(path) : await adapterOf(path);
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+async function tensorsOf(path: string): Promise<string[]> {
+  const file = await readSafetensors(bytesSource(new Uint8Array(await readFile(path))), path);
+  const metadata = [...file.metadata].map(([key, value]) => `# ${key}: ${value}`);
+  return [
+    ...metadata,
+    ...file.names().map((name) => `${name}\t${file.info(name).dtype}\t[${file.info(name).shape.join(', ')}]`),
+  ];
+}
+
+async function adapterOf(path: string): Promise<string[]> {
+  const adapter = await readAdapter(await entriesOf(path));
+  const { updates, saved } = await fromPeft(adapter.config, adapter.checkpoint);
+  return [
+    `base: ${adapter.config.base_model_name_or_path ?? 'not named'}`,
+    ...(adapter.labels ? [`classes: ${adapter.labels.join(', ')}`] : []),
+    'module\trank\tscale\tsingular values',
+    ...updates.map(
+      (u) =>
+        `${u.path}\t${u.a.shape[0]}\t${u.scale}\t${lowRankSpectrum(u.a, u.b, u.scale)
+          .map((v) => v.toPrecision(4))
+          .join(' ')}`,
+    ),
+    ...[...saved].map(([name, t]) => `${name}\tsaved whole\t[${t.shape.join(', ')}]`),
+  ];
+}

@@ -96,7 +96,9 @@ function alongX(
   for (let y = begin; y < end; y++) {
     for (let x = 0; x < out; x++) {
       let at = (y * image.width + bounds[2 * x]) * 3;
-      let [r, g, b] = [half, half, half];
+      let r = half;
+      let g = half;
+      let b = half;
       const last = x * width + bounds[2 * x + 1];
       for (let k = x * width; k < last; k++, at += 3) {
         const w = weights[k];

@@ -22,10 +22,18 @@ export interface BackboneSource {
 }
 
 /** A backbone as the page shows it. */
-export function describeBackbone(model: Model, source: BackboneSource): BackboneCard {
+export function describeBackbone(
+  model: Model,
+  { id, title, about, licence, source, bytes }: BackboneSource,
+): BackboneCard {
   const { backbone, config, modules, blocks, parameterCount } = model;
   return {
-    ...source,
+    id,
+    title,
+    about,
+    licence,
+    source,
+    bytes,
     family: backbone.title,
     parameters: parameterCount,
     blocks,

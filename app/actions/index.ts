@@ -18,7 +18,7 @@ const GROUPS: Action['group'][] = ['Run', 'Data', 'Result', 'Go', 'View'];
 
 export const actions: Action[] = Object.values(found)
   .flatMap((module) => [...(module.action ? [module.action] : []), ...(module.actions ?? [])])
-  .sort((a, b) => GROUPS.indexOf(a.group) - GROUPS.indexOf(b.group) || a.id.localeCompare(b.id));
+  .sort((a, b) => GROUPS.indexOf(a.group) - GROUPS.indexOf(b.group));
 
 export function situation(): Situation {
   const { machine, catalogue, status } = useMachine.getState();

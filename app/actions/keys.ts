@@ -53,3 +53,15 @@ export function printed(key: Key, apple: boolean): string {
   const shift = key.shift ? (apple ? '⇧' : 'Shift ') : '';
   return (key.mod ? (apple ? '⌘' : 'Ctrl ') : '') + shift + name;
 }
+
+/** How well a command answers what was typed, 0 to 1: its name from the start, a word of it, a keyword, any part. */
+export function answers(name: string, typed: string, keywords: readonly string[] = []): number {
+  const wanted = typed.trim().toLowerCase();
+  const text = name.toLowerCase();
+  if (wanted === '' || text.startsWith(wanted)) return 1;
+  if (text.includes(` ${wanted}`)) return 0.8;
+  if (keywords.some((word) => word.startsWith(wanted))) return 0.6;
+  const parts = wanted.split(/\s+/);
+  const all = `${text} ${keywords.join(' ')}`;
+  return parts.every((part) => all.includes(part)) ? 0.3 : 0;
+}

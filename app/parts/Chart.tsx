@@ -121,7 +121,9 @@ export function Chart(props: Props) {
     if (width > 0) plot.current?.setSize({ width, height });
   }, [width, height]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: marks and the level are drawn by the same pass.
-  useEffect(() => plot.current?.setData(data), [data, level?.value, marks.length, end]);
+  useEffect(() => {
+    plot.current?.setData(data);
+  }, [data, level?.value, marks.length, end]);
 
   const table = () =>
     csv([
@@ -132,7 +134,7 @@ export function Chart(props: Props) {
   return (
     <figure className={styles['chart']}>
       <figcaption className={styles['head']}>
-        <h3>{title}</h3>
+        <h2>{title}</h2>
         <Menu
           label={`Save ${title}`}
           trigger={

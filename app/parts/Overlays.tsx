@@ -27,7 +27,10 @@ function Overlay({ open, title, onClose, children, look }: OverlayProps & { look
               </IconButton>
             </RadixDialog.Close>
           </div>
-          <div className={styles['sheetBody']}>{children}</div>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must take the keyboard. */}
+          <div className={styles['sheetBody']} tabIndex={0}>
+            {children}
+          </div>
         </RadixDialog.Content>
       </RadixDialog.Portal>
     </RadixDialog.Root>

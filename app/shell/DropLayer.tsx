@@ -2,6 +2,7 @@ import { useEffect, useState } from 'react';
 import { FileInputs } from '../steps/data/FileInputs.tsx';
 import { filesOfDrop } from '../steps/data/intake.ts';
 import { take } from '../stores/data.ts';
+import { useView } from '../stores/view.ts';
 import styles from './shell.module.css';
 
 const carriesFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false;
@@ -9,6 +10,8 @@ const carriesFiles = (event: DragEvent): boolean => event.dataTransfer?.types.in
 /** The whole page takes a drop or a paste. A place inside that wants it for itself stops the event. */
 export function DropLayer() {
   const [over, setOver] = useState(false);
+  // The try-it box must stay in sight while something is carried to it.
+  const clear = useView((s) => s.place === 'result');
   useEffect(() => {
     let depth = 0;
     const listen = {
@@ -49,7 +52,7 @@ export function DropLayer() {
     <>
       <FileInputs />
       {over && (
-        <div className={styles['dropVeil']}>
+        <div className={styles['dropVeil']} data-clear={clear || undefined}>
           <div>
             <strong>Drop it</strong>
             <span>A folder of pictures, a zip, an adapter or a backbone: what it is will be found out.</span>

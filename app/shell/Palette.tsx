@@ -1,7 +1,7 @@
 import { Command } from 'cmdk';
 import { Dialog as RadixDialog } from 'radix-ui';
 import { actions, situation } from '../actions/index.ts';
-import { applies, nameOf, printed } from '../actions/keys.ts';
+import { answers, applies, nameOf, printed } from '../actions/keys.ts';
 import type { Action } from '../actions/types.ts';
 import { Dialog } from '../parts/Overlays.tsx';
 import parts from '../parts/parts.module.css';
@@ -43,7 +43,7 @@ function Lines() {
     void action.perform(now);
   };
   return (
-    <Command label="Commands" loop>
+    <Command label="Commands" loop filter={answers}>
       <Command.Input placeholder="Find a command, a run or a data set" />
       <Command.List>
         <Command.Empty>Nothing by that name.</Command.Empty>

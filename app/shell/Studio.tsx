@@ -16,7 +16,7 @@ import { MethodStage } from '../steps/method/MethodStage.tsx';
 import { ResultStage } from '../steps/result/ResultStage.tsx';
 import { TrainStage } from '../steps/train/TrainStage.tsx';
 import { useMachine } from '../stores/machine.ts';
-import { useRuns } from '../stores/runs.ts';
+import { hasResult, selectedRun, useRuns } from '../stores/runs.ts';
 import { applyTheme, go, type Place, useView } from '../stores/view.ts';
 import { DropLayer } from './DropLayer.tsx';
 import { Header } from './Header.tsx';
@@ -123,6 +123,14 @@ export function Studio() {
         theme={theme}
         offset={layout === 'narrow' ? 128 : 24}
         mobileOffset={{ bottom: 128 }}
+        toastOptions={{
+          style: {
+            fontFamily: 'inherit',
+            background: 'var(--raised)',
+            color: 'var(--ink)',
+            borderColor: 'var(--line)',
+          },
+        }}
       />
     </div>
   );
@@ -193,6 +201,8 @@ function BottomBar() {
   const block = useTrainBlock();
   const place = useView((s) => s.place);
   const error = useRuns((s) => s.errors['']);
+  const run = useRuns(selectedRun);
+  const finished = place === 'result' && run !== null && hasResult(run);
   return (
     <div className={styles['bar']}>
       <div className={styles['barActions']}>
@@ -202,16 +212,22 @@ function BottomBar() {
         <Button look="plain" onClick={() => useView.setState({ sheet: 'panels' })}>
           <PanelBottom aria-hidden /> Panels
         </Button>
-        <Button
-          look="primary"
-          size="big"
-          data-testid="train"
-          aria-disabled={block !== null}
-          title={block ?? error?.message}
-          onClick={() => (block ? useView.setState({ sheet: 'knobs' }) : perform('train'))}
-        >
-          Train
-        </Button>
+        {finished ? (
+          <Button look="primary" size="big" data-testid="download-now" onClick={() => perform('download')}>
+            Download
+          </Button>
+        ) : (
+          <Button
+            look="primary"
+            size="big"
+            data-testid="train"
+            aria-disabled={block !== null}
+            title={block ?? error?.message}
+            onClick={() => (block ? useView.setState({ sheet: 'knobs' }) : perform('train'))}
+          >
+            Train
+          </Button>
+        )}
       </div>
       <StepPath />
     </div>

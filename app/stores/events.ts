@@ -4,13 +4,14 @@ import { putDataset, putNeighbours, useData } from './data.ts';
 import { note } from './log.ts';
 import { setJob, trains, useMachine } from './machine.ts';
 import { settle } from './plan.ts';
-import { addPoints, isActive, putRun, select, useRuns } from './runs.ts';
+import { addPoints, isActive, progressOfRun, putRun, select, useRuns } from './runs.ts';
 
 /** Where each event of the engine goes. */
 export function receive(event: StudioEvent): void {
   switch (event.kind) {
     case 'progress':
-      setJob(event.job, event.progress.done < event.progress.total ? event.progress : null);
+      if (!progressOfRun(event.job, event.progress))
+        setJob(event.job, event.progress.done < event.progress.total ? event.progress : null);
       return;
     case 'run':
       putRun(event.run);

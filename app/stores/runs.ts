@@ -190,3 +190,10 @@ export function addPoints(
 ): void {
   if (append(curvesOf(id), epoch, ...points)) tick(id);
 }
+
+/** Takes progress that was reported under a run's id. False when there is no such run. */
+export function progressOfRun(id: string, progress: RunView['progress']): boolean {
+  if (!useRuns.getState().runs.some((run) => run.id === id)) return false;
+  useRuns.setState(({ runs }) => ({ runs: runs.map((run) => (run.id === id ? { ...run, progress } : run)) }));
+  return true;
+}

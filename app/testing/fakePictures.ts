@@ -1,4 +1,4 @@
-import { classColour } from '../text/colour.ts';
+import { hue } from '../text/colour.ts';
 
 /** A repeatable stream of numbers in 0..1 (mulberry32). */
 export function random(seed: number): () => number {
@@ -24,7 +24,7 @@ export async function picture(classIndex: number, sample: number): Promise<Blob>
   context.translate(SIDE / 2 + (draw() - 0.5) * 16, SIDE / 2 + (draw() - 0.5) * 16);
   context.rotate((draw() - 0.5) * 0.7);
   context.lineWidth = 5 + draw() * 4;
-  context.strokeStyle = context.fillStyle = `color-mix(in srgb, ${classColour(classIndex)} 70%, #333)`;
+  context.strokeStyle = context.fillStyle = `color-mix(in srgb, ${hue(classIndex)} 70%, #333)`;
   const corners = (classIndex % 5) + 3;
   const size = 22 + draw() * 10;
   context.beginPath();

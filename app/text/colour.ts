@@ -13,7 +13,19 @@ const CATEGORIES = [
   '#5566cc',
 ];
 
-export const classColour = (index: number): string => CATEGORIES[index % CATEGORIES.length]!;
+export const hue = (index: number): string => CATEGORIES[index % CATEGORIES.length]!;
+
+const given = new Map<string, number>();
+
+/** A class's colour by its name: the next free hue when first seen, the same one from then on. */
+export function classColour(name: string): string {
+  let index = given.get(name);
+  if (index === undefined) {
+    index = given.size;
+    given.set(name, index);
+  }
+  return hue(index);
+}
 
 const RAMP: [number, number, number][] = [
   [68, 1, 84],

@@ -13,7 +13,9 @@ export function LogPanel() {
   const lines = useLog((s) => s.lines);
   const end = useRef<HTMLLIElement | null>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: follows the newest line.
-  useEffect(() => end.current?.scrollIntoView({ block: 'nearest' }), [lines.length]);
+  useEffect(() => {
+    end.current?.scrollIntoView({ block: 'nearest' });
+  }, [lines.length]);
   if (lines.length === 0) return <p className={styles['quiet']}>Nothing has happened yet.</p>;
   const text = () =>
     lines

@@ -7,6 +7,8 @@ import { backboneOf, imageSizeOf, settingsOf, usePlan } from '../../stores/plan.
 import { interval, percent } from '../../text/format.ts';
 import styles from './data.module.css';
 
+const SETTLE_MS = 1000;
+
 /** What the frozen backbone knows before anything is trained: nearest neighbours on its features. */
 export function NeighbourChip({ dataset }: { dataset: DatasetView }) {
   const { catalogue, machine, jobs } = useMachine();
@@ -21,7 +23,10 @@ export function NeighbourChip({ dataset }: { dataset: DatasetView }) {
   const enough =
     dataset.counts.train > 0 && dataset.counts.val + dataset.counts.test > 0 && dataset.classes.length > 1;
   useEffect(() => {
-    if (quick && enough && backbone && found === undefined) void scoreNeighbours(dataset, backbone.id, size);
+    if (!quick || !enough || !backbone || found !== undefined) return;
+    // Edits come in bursts (captures, clean-ups); scoring waits until they pause.
+    const timer = setTimeout(() => void scoreNeighbours(dataset, backbone.id, size), SETTLE_MS);
+    return () => clearTimeout(timer);
   }, [quick, enough, backbone, found, dataset, size]);
   if (!backbone || !enough) return null;
   if (isScore(found))

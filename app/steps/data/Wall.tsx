@@ -38,7 +38,9 @@ export function Wall({ dataset, chosen, onChoose }: Props) {
     overscan: 4,
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: rows are measured anew when their height changes.
-  useEffect(() => virtual.measure(), [side, rows]);
+  useEffect(() => {
+    virtual.measure();
+  }, [side, rows]);
   const toggle = (name: string) =>
     setOpen((before) => {
       const after = new Set(before);
@@ -114,7 +116,7 @@ function ClassHead({ dataset, row, open, onToggle, chosen, onChoose }: HeadProps
       <button
         type="button"
         className={styles['swatch']}
-        style={{ background: classColour(c.index) }}
+        style={{ background: classColour(c.name) }}
         aria-label={`Pin ${c.name}`}
         title="Pin this class everywhere"
         onClick={() => pinClass(c.name)}

@@ -28,7 +28,11 @@ export function Webcam({ dataset }: { dataset: DatasetView | null }) {
       while (running) {
         const began = performance.now();
         const picture = video.current && (await frame(video.current));
-        if (picture && (await addPicture(target.current, name, picture))) setTaken((n) => n + 1);
+        const grown = picture && (await addPicture(target.current, name, picture));
+        if (grown) {
+          target.current = grown.id;
+          setTaken((n) => n + 1);
+        }
         await new Promise((resolve) =>
           setTimeout(resolve, Math.max(0, BETWEEN_MS - (performance.now() - began))),
         );

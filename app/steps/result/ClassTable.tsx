@@ -18,15 +18,12 @@ const COLUMNS: [Column, string][] = [
   ['support', 'Images'],
 ];
 
-/** Classes with the index that gives them their colour, in the asked order; numbers rise, so the weakest comes first. */
-export function sorted(
-  classes: readonly ClassReport[],
-  by: Column | null,
-): { report: ClassReport; index: number }[] {
-  const rows = classes.map((report, index) => ({ report, index }));
+/** Classes in the asked order; numbers rise, so the weakest comes first. */
+export function sorted(classes: readonly ClassReport[], by: Column | null): ClassReport[] {
+  const rows = [...classes];
   if (by === null) return rows;
-  if (by === 'name') return rows.sort((a, b) => a.report.name.localeCompare(b.report.name));
-  return rows.sort((a, b) => a.report[by] - b.report[by]);
+  if (by === 'name') return rows.sort((a, b) => a.name.localeCompare(b.name));
+  return rows.sort((a, b) => a[by] - b[by]);
 }
 
 export function ClassTable({ report, fileName }: { report: Report; fileName: string }) {
@@ -64,7 +61,7 @@ export function ClassTable({ report, fileName }: { report: Report; fileName: str
           </tr>
         </thead>
         <tbody>
-          {sorted(report.classes, by).map(({ report: c, index }) => (
+          {sorted(report.classes, by).map((c) => (
             <tr key={c.name} data-lit={lit === c.name || undefined} {...lightsClass(c.name)}>
               <th scope="row">
                 <button
@@ -73,7 +70,7 @@ export function ClassTable({ report, fileName }: { report: Report; fileName: str
                   onClick={() => pinClass(c.name)}
                   title="Pin this class everywhere"
                 >
-                  <i style={{ background: classColour(index) }} aria-hidden="true" />
+                  <i style={{ background: classColour(c.name) }} aria-hidden="true" />
                   {c.name}
                 </button>
               </th>

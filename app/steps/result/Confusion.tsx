@@ -85,7 +85,7 @@ function Cells({ report, cell, onCell }: CellsProps) {
             {names.map((name, i) => (
               <th key={name} scope="col" title={name} data-lit={lit === name || undefined}>
                 <span>{name}</span>
-                <i style={{ background: classColour(i) }} aria-hidden="true" />
+                <i style={{ background: classColour(name) }} aria-hidden="true" />
               </th>
             ))}
           </tr>
@@ -100,7 +100,7 @@ function Cells({ report, cell, onCell }: CellsProps) {
               <tr key={names[actual]}>
                 <th scope="row" title={names[actual]} data-lit={lit === names[actual] || undefined}>
                   <span>{names[actual]}</span>
-                  <i style={{ background: classColour(actual) }} aria-hidden="true" />
+                  <i style={{ background: classColour(names[actual]!) }} aria-hidden="true" />
                 </th>
                 {row.map((n, predicted) => {
                   const colour = ramp(n / total);

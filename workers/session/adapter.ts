@@ -128,10 +128,7 @@ function cardInfo({ session, backbone, run }: AdapterZipOptions, load: LoadInfo)
     },
     seed: settings.seed as number,
     training: of((k) => !own.includes(k) && k !== 'seed'),
-    trainableParameters: [...session.shape.parameters].reduce(
-      (n, p) => n + p.shape.reduce((a, b) => a * b, 1),
-      0,
-    ),
+    trainableParameters: [...session.parameters].reduce((n, p) => n + p.shape.reduce((a, b) => a * b, 1), 0),
     curve: {
       steps: run.progress.step,
       firstLoss: steps[0]?.loss ?? 0,

@@ -19,7 +19,7 @@ import { adamw, type Optimiser } from '../../gpu-shaders/train/optimiser.ts';
 import { compileTrainStep, trainablesOf } from '../../gpu-shaders/train/step.ts';
 import { hashText } from '../../models/data/hash.ts';
 import type { Settings } from '../../models/describe.ts';
-import type { AddedParameter, Attachment } from '../../models/methods/method.ts';
+import type { Attachment } from '../../models/methods/method.ts';
 import type { Model } from '../../models/model.ts';
 import { type ClassificationTrace, traceClassification } from '../../models/tasks/classification.ts';
 
@@ -29,8 +29,6 @@ export interface RunShape {
   attachment: Attachment;
   classes: number;
   settings: Settings;
-  /** Everything trained: the method's parameters and the head's. */
-  parameters: readonly AddedParameter[];
 }
 
 /** Pictures that the frozen prefix takes at a time. */

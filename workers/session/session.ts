@@ -2,7 +2,7 @@ import { type Gpu, type Program, State } from '../../gpu-shaders/index.ts';
 import { hyperVector } from '../../gpu-shaders/train/optimiser.ts';
 import { hash32, hashText, uniform } from '../../models/data/hash.ts';
 import type { Settings } from '../../models/describe.ts';
-import type { Attachment, Method, Tensors } from '../../models/methods/method.ts';
+import type { AddedParameter, Attachment, Method, Tensors } from '../../models/methods/method.ts';
 import { lowRankSpectrum } from '../../models/methods/spectrum.ts';
 import type { Model } from '../../models/model.ts';
 import { inputs, trainedParameters } from '../../models/tasks/classification.ts';
@@ -80,7 +80,7 @@ export class Session {
     const attachment = method.attach({ modules: model.modules, blocks: model.blocks }, settings);
     const classes = pictures.classes.length;
     const parameters = trainedParameters(model, attachment, classes);
-    const shape: RunShape = { model, attachment, classes, settings, parameters };
+    const shape: RunShape = { model, attachment, classes, settings };
     const state = new State(
       gpu,
       parameters.map((p) => ({ name: p.name, type: { shape: p.shape, dtype: 'f32' } })),
@@ -98,7 +98,7 @@ export class Session {
       compilePrefix(state, shape),
       compileEvaluation(state, shape, EVALUATION_BATCH),
     ]);
-    made.push(prefix.program, training, evaluation);
+    made.push(prefix.program, evaluation);
     const cache = await FeatureCache.fill({
       gpu,
       files,
@@ -119,6 +119,11 @@ export class Session {
       evaluation,
       cache,
     );
+  }
+
+  /** Everything trained: the method's parameters and the head's. */
+  get parameters(): AddedParameter[] {
+    return trainedParameters(this.shape.model, this.attachment, this.classes);
   }
 
   get attachment(): Attachment {
@@ -290,7 +295,7 @@ export class Session {
   /** Current trained values with their shapes, the head's among them. */
   async trained(): Promise<Tensors> {
     const values = await this.state.readTrainables();
-    return new Map(this.shape.parameters.map((p) => [p.name, { shape: p.shape, data: values.get(p.name)! }]));
+    return new Map(this.parameters.map((p) => [p.name, { shape: p.shape, data: values.get(p.name)! }]));
   }
 
   async spectra(): Promise<Spectrum[]> {

@@ -32,9 +32,9 @@ export interface Trainee {
   readonly state: TrainedState;
   readonly checkpoints: Checkpoints;
   /** Figures of the oldest step not yet collected. */
-  readonly training: {
+  training(): Promise<{
     collect(names: ('loss' | 'hits' | 'control')[]): Promise<Record<string, Float32Array>>;
-  };
+  }>;
   samplesOf(split: Split): number[];
   step(step: number, order: Order, progress: Progress): Promise<{ lr: number }>;
   evaluate(

@@ -1,263 +1,306 @@
 import type { Access, KernelText, KernelWriter } from '../compile/writer.ts';
 import type { AttentionAttrs, AttentionSizes } from '../ops/attention.ts';
+import { literal } from '../ops/elementwise.ts';
 
 /**
- * Streaming attention with heads addressed by stride: an invocation holds a block of a few rows (queries, or keys
- * in the key gradient) of one head and walks the other side one row at a time. The rows of the block are the
- * components of a vector, so that one multiplication by a scalar serves them all: `q5` holds element 5 of each.
- * The score matrix never reaches memory.
+ * Streaming attention with heads addressed by stride. An invocation holds a block of rows of one head (queries, or
+ * keys in the key gradient) and walks the other side a few rows at a time: a register tile of scores is computed
+ * as in a product, turned into weights, and at once multiplied into the block's private accumulators. The score
+ * matrix never reaches memory. Loops over a head's elements stay loops: unrolled, these kernels take SwiftShader
+ * seconds to compile.
  *
  * Shapes: q, out, dout [B, Tq, H D]; k, v [B, Tk, Hkv D]; log-sums and deltas [B, H, Tq, 2].
- * Grid: blocks of rows, heads, batch. Memory: registers only.
- * Source: Dao et al., FlashAttention-2 (arXiv 2307.08691), algorithms 1 and 2.
+ * Grid: blocks of rows × heads × batch, flat. Memory: registers, and the accumulators in private arrays.
+ * Source: Dao, FlashAttention-2 (arXiv 2307.08691), algorithms 1 and 2.
  */
 
+const WORKGROUP = 32;
+
+const lines = (xs: readonly unknown[], text: (x: number) => string) => xs.map((_, i) => text(i)).join('\n');
 const range = (n: number) => [...Array(n).keys()];
 
-/** Rows in a block: fewer for wide heads, whose elements all lie in registers. */
-const blockRows = (s: AttentionSizes) => (s.d > 64 ? 2 : 4);
-
-/** Types and texts for a block of `rows` rows. */
-class Block {
-  readonly type: string;
+/** Texts of the parts that the three kernels share. */
+class Parts {
   readonly d4: number;
+  /** Rows of a block, rows of the other side taken at a time (as many), and these by fours. */
+  readonly n: number;
+  readonly rows: readonly number[];
+  readonly quads: readonly number[];
+
   constructor(
     readonly s: AttentionSizes,
-    readonly rows: number,
+    readonly a: AttentionAttrs,
+    readonly t: KernelText,
+    readonly w: KernelWriter,
   ) {
-    this.type = `vec${rows}f`;
     this.d4 = Math.ceil(s.d / 4);
+    // Short sequences would leave most of a large tile idle.
+    this.n = Math.max(s.tq, s.tk) < 16 ? 4 : 8;
+    this.rows = range(this.n);
+    this.quads = range(this.n / 4);
   }
 
-  /** Four elements `4 c`… of the row of width `width` that starts at `base`, zeros past the head's end. */
-  load4(x: Access, base: string, c: number): string {
-    if (this.s.d % 4 === 0) return x.at4(`${base} / 4u + ${c}u`);
-    const parts = range(4).map((j) => (4 * c + j < this.s.d ? x.at(`${base} + ${4 * c + j}u`) : '0.0'));
-    return `vec4f(${parts.join(', ')})`;
+  /** Statements for every row and quad of columns of the tile. */
+  eachQuad(text: (r: number, c: number) => string): string {
+    return this.rows.map((r) => `    ${this.quads.map((c) => text(r, c)).join(' ')}`).join('\n');
   }
 
-  /** Declares `name0`… from `rows` rows of x, of which there are `count`; `base` is row 0's start. */
-  loadBlock(x: Access, name: string, base: string, stride: number, count: number, scale = ''): string {
-    return range(this.d4)
-      .map((c) => {
-        const loads = range(this.rows).map(
-          (r) =>
-            `let t${r} = ${this.load4(x, `(${base} + min(first + ${r}u, ${count - 1}u) * ${stride}u)`, c)};`,
-        );
-        const turns = range(4)
-          .filter((j) => 4 * c + j < this.s.d)
-          .map(
-            (j) =>
-              `${name}${4 * c + j} = ${this.type}(${range(this.rows).map((r) => `t${r}[${j}]`)})${scale};`,
-          );
-        return `  { ${loads.join(' ')} ${turns.join(' ')} }`;
-      })
-      .join('\n');
+  tensor(input: number): Access {
+    return this.t.tensor(this.w.inputs[input], { vec: this.s.d % 4 === 0 });
   }
 
-  declare(name: string): string {
-    return `  ${range(this.s.d)
-      .map((d) => `var ${name}${d} = ${this.type}();`)
-      .join(' ')}`;
+  /** Declares `first` (row of the block), `h` and `b` from the flat grid. */
+  head(count: number, heads: number): string {
+    const blocks = Math.ceil(count / this.n);
+    return `  if (gid.x >= ${blocks * heads * this.s.batch}u) { return; }
+  let first = gid.x % ${blocks}u * ${this.n}u;
+  let h = gid.x / ${blocks}u % ${heads}u;
+  let b = gid.x / ${blocks * heads}u;`;
   }
 
-  /** For each element of the streamed row at `base`, four at a time as `f`: the statements of `use`. */
-  stream(x: Access, base: string, use: (d: number, element: string) => string): string {
-    return range(this.d4)
-      .map((c) => {
-        const uses = range(4)
-          .filter((j) => 4 * c + j < this.s.d)
-          .map((j) => use(4 * c + j, `f[${j}]`));
-        return `    { let f = ${this.load4(x, base, c)}; ${uses.join(' ')} }`;
-      })
-      .join('\n');
+  grid(count: number, heads: number) {
+    const invocations = Math.ceil(count / this.n) * heads * this.s.batch;
+    return { workgroup: [WORKGROUP], grid: [Math.ceil(invocations / WORKGROUP)] };
   }
 
-  /** Stores or finishes the block's rows below `count` through `store(row, element, value)`, text once. */
-  scatter(name: string, count: number, store: (row: string, d: string, value: string) => string): string {
-    return `  {
-    var all = array<${this.type}, ${this.s.d}>(${range(this.s.d).map((d) => `${name}${d}`)});
-    for (var r = 0u; r < min(${this.rows}u, ${count}u - first); r++) {
-      for (var d = 0u; d < ${this.s.d}u; d++) { ${store('(first + r)', 'd', 'all[d][r]')} }
+  /** Declares where `n` rows from `from` on start, clamped to the last of `count`. */
+  starts(name: string, list: readonly unknown[], base: string, from: string, width: number, count: number) {
+    return lines(
+      list,
+      (i) => `    let ${name}${i} = ${base} + min(${from} + ${i}u, ${count - 1}u) * ${width}u;`,
+    );
+  }
+
+  /** Elements 4c to 4c + 3 of the row of x that starts at `start`, zeros past the head's end. */
+  private load4(x: Access, start: string): string {
+    const { d } = this.s;
+    if (d % 4 === 0) return x.at4(`${start} / 4u + c`);
+    const part = (j: number) =>
+      `select(0.0, ${x.at(`${start} + min(4u * c + ${j}u, ${d - 1}u)`)}, 4u * c + ${j}u < ${d}u)`;
+    return `vec4f(${[0, 1, 2, 3].map(part).join(', ')})`;
+  }
+
+  /** The tile `into` of products of rows of x (starts `xs`) and rows of y (starts `ys`). */
+  product(into: string, x: Access, xs: string, y: Access, ys: string): string {
+    return `${this.eachQuad((r, c) => `var ${into}${r}_${c} = vec4f();`)}
+    for (var c = 0u; c < ${this.d4}u; c++) {
+${lines(this.rows, (r) => `      let x${r} = ${this.load4(x, `${xs}${r}`)};`)}
+${lines(this.rows, (j) => `      let y${j} = ${this.load4(y, `${ys}${j}`)};`)}
+${this.quads
+  .flatMap((c) =>
+    [0, 1, 2, 3].map((u) => {
+      const turned = [0, 1, 2, 3].map((j) => `y${4 * c + j}[${u}]`).join(', ');
+      const uses = this.rows.map((r) => `${into}${r}_${c} += x${r}[${u}] * u${c}_${u};`);
+      return `      let u${c}_${u} = vec4f(${turned}); ${uses.join(' ')}`;
+    }),
+  )
+  .join('\n')}
+    }`;
+  }
+
+  /** acc += tile × rows of y, the accumulators first multiplied by `shrink0`… where given. */
+  accumulate(acc: string, tile: string, y: Access, ys: string, shrink = ''): string {
+    const sum = (r: number) => this.rows.map((j) => `${tile}${r}_${j >> 2}[${j & 3}] * y${j}`).join(' + ');
+    return `    for (var c = 0u; c < ${this.d4}u; c++) {
+${lines(this.rows, (j) => `      let y${j} = ${this.load4(y, `${ys}${j}`)};`)}
+${lines(this.rows, (r) => {
+  const at = `${acc}[${r * this.d4}u + c]`;
+  return `      ${at} = ${at}${shrink ? ` * ${shrink}${r}` : ''} + ${sum(r)};`;
+})}
+    }`;
+  }
+
+  accumulator(name: string): string {
+    return `  var ${name}: array<vec4f, ${this.n * this.d4}>;`;
+  }
+
+  /** Hands out the block's rows below `count`, the text of `store` once. `scale` may read `r`. */
+  scatter(acc: string, count: number, base: string, width: number, scale: string, store: Store): string {
+    const value = `${acc}[r * ${this.d4}u + d / 4u][d % 4u] * ${scale}`;
+    return `  for (var r = 0u; r < min(${this.n}u, ${count}u - first); r++) {
+    for (var d = 0u; d < ${this.s.d}u; d++) {
+      ${store(`${base} + (first + r) * ${width}u + d`, value)}
     }
   }`;
   }
-}
 
-function head(block: Block, count: number): string {
-  return `  let first = gid.x * ${block.rows}u;
-  if (first >= ${count}u) { return; }
-  let b = gid.z;
-`;
-}
-
-const grid = (block: Block, count: number, heads: number, batch: number) => {
-  const blocks = Math.ceil(count / block.rows);
-  const wx = blocks >= 32 ? 32 : blocks >= 16 ? 16 : blocks >= 8 ? 8 : 4;
-  return { workgroup: [wx, 1, 1], grid: [Math.ceil(blocks / wx), heads, batch] };
-};
-
-/** One of the two statistics of the block's queries, clamped to the last row. */
-const rowStats = (block: Block, x: Access, which: number, count: number) =>
-  `${block.type}(${range(block.rows).map((r) => x.at(`2u * (statsBase + min(first + ${r}u, ${count - 1}u)) + ${which}u`))})`;
-
-/** Bias [B|1, H|1, Tq|1, Tk] at a query (text) and a key (text). */
-function biasAt(x: Access, s: AttentionSizes, query: string, key: string): string {
-  const [bb, bh, bq] = s.bias!;
-  const terms = [key];
-  if (bq > 1) terms.push(`${query} * ${s.tk}u`);
-  if (bh > 1) terms.push(`h * ${bq * s.tk}u`);
-  if (bb > 1) terms.push(`b * ${bh * bq * s.tk}u`);
-  return x.at(terms.join(' + '));
-}
-
-/** Statements that add the bias to `s` and mask the future, for a block of queries and key `j`. */
-function adjustQueries(block: Block, s: AttentionSizes, a: AttentionAttrs, bias: Access | null): string {
-  const lines: string[] = [];
-  if (bias) {
-    const at = (r: number) => biasAt(bias, s, `min(first + ${r}u, ${s.tq - 1}u)`, 'j');
-    lines.push(`    s += ${s.bias![2] > 1 ? `${block.type}(${range(block.rows).map(at)})` : at(0)};`);
-  }
-  if (a.causal)
-    lines.push(
-      `    s = ${block.type}(${range(block.rows).map((r) => `select(s[${r}], -1e30, j > first + ${r + s.tk - s.tq}u)`)});`,
-    );
-  return lines.join('\n');
-}
-
-const scoreText = (
-  block: Block,
-  k: Access,
-  base: string,
-  name: string,
-  into: string,
-) => `    var ${into}a = ${block.type}();
-    var ${into}b = ${block.type}();
-${block.stream(k, base, (d, f) => `${into}${d % 2 ? 'b' : 'a'} += ${name}${d} * ${f};`)}
-    var ${into} = ${into}a + ${into}b;`;
-
-const keyLimit = (block: Block, s: AttentionSizes, a: AttentionAttrs) =>
-  a.causal ? `min(${s.tk}u, first + ${block.rows + s.tk - s.tq}u)` : `${s.tk}u`;
-
-/** Outputs: out, log-sum. Inputs: q, k, v and perhaps the bias. */
-export function attentionForward(w: KernelWriter, s: AttentionSizes, a: AttentionAttrs): void {
-  const block = new Block(s, blockRows(s));
-  w.kernel('forward', (t) => {
-    const vec = s.d % 4 === 0;
-    const [q, k, v] = [0, 1, 2].map((i) => t.tensor(w.inputs[i], { vec }));
-    const bias = s.bias ? t.tensor(w.inputs[3]) : null;
-    const lse = w.reads(1) ? t.tensor(w.outputs[1], { writes: true }) : null;
-    const body = `${head(block, s.tq)}  let h = gid.y;
-  let qBase = b * ${s.tq * s.qWidth}u + h * ${s.d}u;
-  let kBase = b * ${s.tk * s.kWidth}u + h / ${s.group}u * ${s.d}u;
-${block.declare('q')}
-${block.declare('o')}
-${block.loadBlock(q, 'q', 'qBase', s.qWidth, s.tq, ` * ${a.scale.toExponential()}f`)}
-  var top = ${block.type}(-1e30);
-  var sum = ${block.type}();
-  for (var j = 0u; j < ${keyLimit(block, s, a)}; j++) {
-    let row = kBase + j * ${s.kWidth}u;
-${scoreText(block, k, 'row', 'q', 's')}
-${adjustQueries(block, s, a, bias)}
-    if (any(s > top)) {
-      let high = max(s, top);
-      let shrink = exp(max(top - high, ${block.type}(-87.0)));
-      top = high;
-      sum *= shrink;
-      ${range(s.d)
-        .map((d) => `o${d} *= shrink;`)
-        .join(' ')}
+  /** Scales the tile `s`, adds the bias, and hides keys past the end or in a query's future. */
+  adjust(bias: Access | null, side: 'queries' | 'keys'): string {
+    const { tq, tk } = this.s;
+    const text = [this.eachQuad((r, c) => `s${r}_${c} *= ${literal(this.a.scale)};`)];
+    // In the query kernels a row is a query and a column a key; in the key kernel the other way round.
+    const [rowCount, columnCount] = side === 'queries' ? [tq, tk] : [tk, tq];
+    if (bias) {
+      const at = (r: number, j: number) => {
+        const row = `min(first + ${r}u, ${rowCount - 1}u)`;
+        const column = `min(j + ${j}u, ${columnCount - 1}u)`;
+        return side === 'queries' ? this.biasAt(bias, row, column) : this.biasAt(bias, column, row);
+      };
+      text.push(
+        this.eachQuad(
+          (r, c) => `s${r}_${c} += vec4f(${[0, 1, 2, 3].map((j) => at(r, 4 * c + j)).join(', ')});`,
+        ),
+      );
     }
-    let p = exp(max(s - top, ${block.type}(-87.0)));
-    sum += p;
-${block.stream(v, 'row', (d, f) => `o${d} += p * ${f};`)}
+    const column = (c: number) => `(vec4u(0u, 1u, 2u, 3u) + j + ${4 * c}u)`;
+    if (this.a.causal && side === 'queries')
+      text.push(
+        this.eachQuad(
+          (r, c) =>
+            `s${r}_${c} = select(s${r}_${c}, vec4f(-1e30), ${column(c)} > vec4u(first + ${r + tk - tq}u));`,
+        ),
+      );
+    else if (this.a.causal)
+      text.push(
+        this.eachQuad(
+          (r, c) =>
+            `s${r}_${c} = select(s${r}_${c}, vec4f(-1e30), ${column(c)} + ${tk - tq}u < vec4u(first + ${r}u));`,
+        ),
+      );
+    if (columnCount % this.n)
+      text.push(
+        this.eachQuad(
+          (r, c) => `s${r}_${c} = select(s${r}_${c}, vec4f(-1e30), ${column(c)} >= vec4u(${columnCount}u));`,
+        ),
+      );
+    return text.join('\n');
   }
-  let scale = 1.0 / sum;
-${lse ? `  let logSum = top + log(sum);\n  for (var r = 0u; r < min(${block.rows}u, ${s.tq}u - first); r++) { ${lse.set(`(b * ${s.heads}u + h) * ${s.tq}u + first + r`, 'logSum[r]')} }` : ''}
-${block.scatter('o', s.tq, (row, d, value) => t.finish(`qBase + ${row} * ${s.qWidth}u + ${d}`, `${value} * scale[r]`))}`;
-    return { body, ...grid(block, s.tq, s.heads, s.batch) };
+
+  /** The bias [B|1, H|1, Tq|1, Tk] at a query and a key. */
+  private biasAt(x: Access, query: string, key: string): string {
+    const { tk, bias } = this.s;
+    const [bb, bh, bq] = bias!;
+    const terms = [key];
+    if (bq > 1) terms.push(`${query} * ${tk}u`);
+    if (bh > 1) terms.push(`h * ${bq * tk}u`);
+    if (bb > 1) terms.push(`b * ${bh * bq * tk}u`);
+    return x.at(terms.join(' + '));
+  }
+
+  /** Past the last key that any query of the block sees. */
+  keyLimit(): string {
+    const { tk, tq } = this.s;
+    return this.a.causal ? `min(${tk}u, first + ${this.n + tk - tq}u)` : `${tk}u`;
+  }
+}
+
+type Store = (index: string, value: string) => string;
+
+const bases = (s: AttentionSizes) => `  let qBase = b * ${s.tq * s.qWidth}u + h * ${s.d}u;
+  let kBase = b * ${s.tk * s.kWidth}u + h / ${s.group}u * ${s.d}u;
+  let stats = (b * ${s.heads}u + h) * ${s.tq}u;`;
+
+/** Outputs: out, log-sum [B, H, Tq]. Inputs: q, k, v and perhaps the bias. */
+export function attentionForward(w: KernelWriter, s: AttentionSizes, a: AttentionAttrs): void {
+  w.kernel('forward', (t) => {
+    const p = new Parts(s, a, t, w);
+    const [q, k, v] = [0, 1, 2].map((i) => p.tensor(i));
+    const bias = s.bias ? t.tensor(w.inputs[3]) : null;
+    const logSum = w.reads(1) ? t.tensor(w.outputs[1], { writes: true }) : null;
+    const max4 = (x: string) => `max(max(${x}.x, ${x}.y), max(${x}.z, ${x}.w))`;
+    const body = `${p.head(s.tq, s.heads)}
+${bases(s)}
+${p.starts('q', p.rows, 'qBase', 'first', s.qWidth, s.tq)}
+${p.accumulator('acc')}
+  ${p.rows.map((r) => `var top${r} = -1e30; var sum${r} = 0.0;`).join(' ')}
+  for (var j = 0u; j < ${p.keyLimit()}; j += ${p.n}u) {
+${p.starts('k', p.rows, 'kBase', 'j', s.kWidth, s.tk)}
+${p.product('s', q, 'q', k, 'k')}
+${p.adjust(bias, 'queries')}
+${lines(p.rows, (r) => {
+  const all = p.quads.map((c) => `s${r}_${c}`);
+  const high = all.reduce((x, y) => `max(${x}, ${y})`);
+  return `    let best${r} = ${high}; let high${r} = max(top${r}, ${max4(`best${r}`)});
+    let shrink${r} = exp(max(top${r} - high${r}, -87.0)); top${r} = high${r};
+    ${all.map((x) => `${x} = exp(max(${x} - high${r}, vec4f(-87.0)));`).join(' ')}
+    sum${r} = sum${r} * shrink${r} + dot(${all.join(' + ')}, vec4f(1.0));`;
+})}
+${p.accumulate('acc', 's', v, 'k', 'shrink')}
+  }
+  var sums = array<f32, ${p.n}>(${p.rows.map((r) => `sum${r}`).join(', ')});
+  ${
+    logSum
+      ? `var tops = array<f32, ${p.n}>(${p.rows.map((r) => `top${r}`).join(', ')});
+  for (var r = 0u; r < min(${p.n}u, ${s.tq}u - first); r++) { ${logSum.set('stats + first + r', 'tops[r] + log(sums[r])')} }`
+      : ''
+  }
+${p.scatter('acc', s.tq, 'qBase', s.qWidth, '(1.0 / sums[r])', (i, x) => t.finish(i, x))}`;
+    return { body, ...p.grid(s.tq, s.heads) };
   });
 }
 
-/** Output: dq. Inputs: q, k, v, dout, log-sums with deltas, and perhaps the bias. */
+/** Output: dq. Inputs: q, k, v, dout, statistics and perhaps the bias. */
 export function attentionQueryGradient(w: KernelWriter, s: AttentionSizes, a: AttentionAttrs): void {
-  const block = new Block(s, blockRows(s));
   w.kernel('query', (t) => {
-    const vec = s.d % 4 === 0;
-    const [q, k, v, dout] = [0, 1, 2, 3].map((i) => t.tensor(w.inputs[i], { vec }));
-    const stats = [0, 1].map((which) => rowStats(block, t.tensor(w.inputs[4]), which, s.tq));
+    const p = new Parts(s, a, t, w);
+    const [q, k, v, dout] = [0, 1, 2, 3].map((i) => p.tensor(i));
+    const stats = t.tensor(w.inputs[4]);
     const bias = s.bias ? t.tensor(w.inputs[5]) : null;
-    const body = `${head(block, s.tq)}  let h = gid.y;
-  let qBase = b * ${s.tq * s.qWidth}u + h * ${s.d}u;
-  let kBase = b * ${s.tk * s.kWidth}u + h / ${s.group}u * ${s.d}u;
-  let statsBase = (b * ${s.heads}u + h) * ${s.tq}u;
-${block.declare('q')}
-${block.declare('g')}
-${block.declare('o')}
-${block.loadBlock(q, 'q', 'qBase', s.qWidth, s.tq, ` * ${a.scale.toExponential()}f`)}
-${block.loadBlock(dout, 'g', 'qBase', s.qWidth, s.tq)}
-  let logSum = ${stats[0]};
-  let delta = ${stats[1]};
-  for (var j = 0u; j < ${keyLimit(block, s, a)}; j++) {
-    let row = kBase + j * ${s.kWidth}u;
-${scoreText(block, k, 'row', 'q', 's')}
-${adjustQueries(block, s, a, bias)}
-    let p = exp(clamp(s - logSum, ${block.type}(-87.0), ${block.type}(0.0)));
-${scoreText(block, v, 'row', 'g', 'dp')}
-    let ds = p * (dp - delta);
-${block.stream(k, 'row', (d, f) => `o${d} += ds * ${f};`)}
+    const body = `${p.head(s.tq, s.heads)}
+${bases(s)}
+${p.starts('q', p.rows, 'qBase', 'first', s.qWidth, s.tq)}
+${lines(p.rows, (r) => {
+  const at = `2u * (stats + min(first + ${r}u, ${s.tq - 1}u))`;
+  return `  let logSum${r} = ${stats.at(at)}; let delta${r} = ${stats.at(`${at} + 1u`)};`;
+})}
+${p.accumulator('acc')}
+  for (var j = 0u; j < ${p.keyLimit()}; j += ${p.n}u) {
+${p.starts('k', p.rows, 'kBase', 'j', s.kWidth, s.tk)}
+${p.product('s', q, 'q', k, 'k')}
+${p.adjust(bias, 'queries')}
+${p.eachQuad((r, c) => `s${r}_${c} = exp(clamp(s${r}_${c} - logSum${r}, vec4f(-87.0), vec4f(0.0)));`)}
+${p.product('g', dout, 'q', v, 'k')}
+${p.eachQuad((r, c) => `s${r}_${c} *= g${r}_${c} - delta${r};`)}
+${p.accumulate('acc', 's', k, 'k')}
   }
-${block.scatter('o', s.tq, (row, d, value) => t.finish(`qBase + ${row} * ${s.qWidth}u + ${d}`, `${value} * ${a.scale.toExponential()}f`))}`;
-    return { body, ...grid(block, s.tq, s.heads, s.batch) };
+${p.scatter('acc', s.tq, 'qBase', s.qWidth, literal(a.scale), (i, x) => t.finish(i, x))}`;
+    return { body, ...p.grid(s.tq, s.heads) };
   });
 }
 
 /** Outputs: dk, dv, each only where read. Inputs as for the query gradient. */
 export function attentionKeyGradient(w: KernelWriter, s: AttentionSizes, a: AttentionAttrs): void {
-  const block = new Block(s, blockRows(s));
   w.kernel('key', (t) => {
-    const vec = s.d % 4 === 0;
-    const [q, k, v, dout] = [0, 1, 2, 3].map((i) => t.tensor(w.inputs[i], { vec }));
+    const p = new Parts(s, a, t, w);
+    const [q, k, v, dout] = [0, 1, 2, 3].map((i) => p.tensor(i));
     const stats = t.tensor(w.inputs[4]);
     const bias = s.bias ? t.tensor(w.inputs[5]) : null;
     const [wantK, wantV] = [w.reads(0), w.reads(1)];
-    const biasText = bias
-      ? `    s += ${block.type}(${range(block.rows).map((r) => biasAt(bias, s, 'i', `min(first + ${r}u, ${s.tk - 1}u)`))});\n`
-      : '';
-    const from = a.causal ? `select(0u, first - ${s.tk - s.tq}u, first > ${s.tk - s.tq}u)` : '0u';
-    const future = a.causal
-      ? `    s = ${block.type}(${range(block.rows).map((r) => `select(s[${r}], -1e30, first + ${r}u > i + ${s.tk - s.tq}u)`)});\n`
-      : '';
-    const body = `${head(block, s.tk)}  let kBase = b * ${s.tk * s.kWidth}u + gid.y * ${s.d}u;
-${block.declare('k')}
-${wantK ? `${block.declare('v')}\n${block.declare('x')}` : ''}
-${wantV ? block.declare('y') : ''}
-${block.loadBlock(k, 'k', 'kBase', s.kWidth, s.tk, ` * ${a.scale.toExponential()}f`)}
-${wantK ? block.loadBlock(v, 'v', 'kBase', s.kWidth, s.tk) : ''}
-  for (var h = gid.y * ${s.group}u; h < (gid.y + 1u) * ${s.group}u; h++) {
-  for (var i = ${from}; i < ${s.tq}u; i++) {
-    let row = (b * ${s.tq}u + i) * ${s.qWidth}u + h * ${s.d}u;
-    let at = (b * ${s.heads}u + h) * ${s.tq}u + i;
-${scoreText(block, q, 'row', 'k', 's')}
-${biasText}${future}    let p = exp(clamp(s - ${stats.at('2u * at')}, ${block.type}(-87.0), ${block.type}(0.0)));
-${wantV ? block.stream(dout, 'row', (d, f) => `y${d} += p * ${f};`) : ''}
+    const store = (output: number): Store => {
+      const target = t.tensor(w.outputs[output], { writes: true });
+      return (index, value) => target.set(index, value);
+    };
+    const stat = (c: number, which: number) =>
+      `vec4f(${[0, 1, 2, 3].map((j) => stats.at(`2u * (stats + min(j + ${4 * c + j}u, ${s.tq - 1}u)) + ${which}u`)).join(', ')})`;
+    const offset = s.tk - s.tq;
+    const from = a.causal ? `select(0u, first - ${offset}u, first > ${offset}u)` : '0u';
+    const body = `${p.head(s.tk, s.kvHeads).replace('let h =', 'let kvHead =')}
+  let kBase = b * ${s.tk * s.kWidth}u + kvHead * ${s.d}u;
+${p.starts('k', p.rows, 'kBase', 'first', s.kWidth, s.tk)}
+${wantK ? p.accumulator('accK') : ''}
+${wantV ? p.accumulator('accV') : ''}
+  for (var h = kvHead * ${s.group}u; h < (kvHead + 1u) * ${s.group}u; h++) {
+  let qBase = b * ${s.tq * s.qWidth}u + h * ${s.d}u;
+  let stats = (b * ${s.heads}u + h) * ${s.tq}u;
+  for (var j = ${from}; j < ${s.tq}u; j += ${p.n}u) {
+${p.starts('q', p.rows, 'qBase', 'j', s.qWidth, s.tq)}
+${p.product('s', k, 'k', q, 'q')}
+${p.adjust(bias, 'keys')}
+    ${p.quads.map((c) => `let logSum${c} = ${stat(c, 0)};`).join(' ')}
+${p.eachQuad((r, c) => `s${r}_${c} = exp(clamp(s${r}_${c} - logSum${c}, vec4f(-87.0), vec4f(0.0)));`)}
+${wantV ? p.accumulate('accV', 's', dout, 'q') : ''}
 ${
   wantK
-    ? `${scoreText(block, dout, 'row', 'v', 'dp')}
-    let ds = p * (dp - ${stats.at('2u * at + 1u')});
-${block.stream(q, 'row', (d, f) => `x${d} += ds * ${f};`)}`
+    ? `${p.product('g', v, 'k', dout, 'q')}
+    ${p.quads.map((c) => `let delta${c} = ${stat(c, 1)};`).join(' ')}
+${p.eachQuad((r, c) => `s${r}_${c} *= g${r}_${c} - delta${c};`)}
+${p.accumulate('accK', 's', q, 'q')}`
     : ''
 }
   }
   }
-${wantK ? block.scatter('x', s.tk, (row, d, value) => store(t, w, 0, `kBase + ${row} * ${s.kWidth}u + ${d}`, `${value} * ${a.scale.toExponential()}f`)) : ''}
-${wantV ? block.scatter('y', s.tk, (row, d, value) => store(t, w, 1, `kBase + ${row} * ${s.kWidth}u + ${d}`, value)) : ''}`;
-    return { body, ...grid(block, s.tk, s.kvHeads, s.batch) };
+${wantK ? p.scatter('accK', s.tk, 'kBase', s.kWidth, literal(a.scale), store(0)) : ''}
+${wantV ? p.scatter('accV', s.tk, 'kBase', s.kWidth, '1.0', store(1)) : ''}`;
+    return { body, ...p.grid(s.tk, s.kvHeads) };
   });
-}
-
-function store(t: KernelText, w: KernelWriter, output: number, index: string, value: string): string {
-  return output === 0
-    ? t.finish(index, value)
-    : t.tensor(w.outputs[output], { writes: true }).set(index, value);
 }

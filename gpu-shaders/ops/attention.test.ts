@@ -50,6 +50,7 @@ const cases: Record<string, Sizes & { frozen?: number[] }> = {
   'frozen v and k': { b: 1, tq: 3, tk: 4, heads: 1, kv: 1, d: 4, frozen: [1, 2] },
   'grouped queries, causal, more keys': { b: 1, tq: 6, tk: 8, heads: 4, kv: 2, d: 4, causal: true },
   'causal square, own scale': { b: 2, tq: 5, tk: 5, heads: 1, kv: 1, d: 6, causal: true, scale: 0.7 },
+  'tiles of eight, odd head, causal': { b: 1, tq: 17, tk: 19, heads: 1, kv: 1, d: 6, causal: true },
   'bias by sample': { b: 2, tq: 5, tk: 3, heads: 2, kv: 2, d: 4, bias: [2, 1, 1] },
   'bias by head and query': { b: 2, tq: 5, tk: 6, heads: 2, kv: 2, d: 3, bias: [1, 2, 5] },
 };

@@ -15,10 +15,16 @@ import { version } from '../../package.json' with { type: 'json' };
 import type { Progress } from './checkpoint.ts';
 import { score } from './metrics.ts';
 import type { RunReport } from './report.ts';
-import type { Session } from './session.ts';
+import type { Session, SessionOptions } from './session.ts';
+
+/** What a file is made from: a session with its trained values in place, on a GPU or without one. */
+export type Exported = Pick<
+  Session,
+  'attachment' | 'classes' | 'parameters' | 'samplesOf' | 'shape' | 'trained'
+> & { readonly options: Omit<SessionOptions, 'gpu'> };
 
 export interface AdapterZipOptions {
-  session: Session;
+  session: Exported;
   backbone: {
     /** What `base_model_name_or_path` says. */
     id: string;
@@ -66,7 +72,7 @@ export async function adapterZip(options: AdapterZipOptions): Promise<Uint8Array
   });
 }
 
-async function contentOf(session: Session, knobs: Record<string, number>): Promise<AdapterContent> {
+async function contentOf(session: Exported, knobs: Record<string, number>): Promise<AdapterContent> {
   const { method, settings } = session.options;
   const trained = await session.trained();
   const { headPath } = session.shape.model.backbone;

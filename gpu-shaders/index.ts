@@ -20,6 +20,7 @@ export * from './ops/layout.ts';
 export * from './ops/linear.ts';
 export * from './ops/matmul.ts';
 export * from './ops/norm.ts';
+export * from './ops/pool.ts';
 export * from './ops/reduce.ts';
 export * from './ops/reshape.ts';
 export * from './ops/softmax.ts';

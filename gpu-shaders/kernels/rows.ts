@@ -7,6 +7,22 @@ export function rowsOf(x: TensorType): { rows: number; width: number } {
   return { rows: sizeOf(x.shape.slice(0, -1)), width };
 }
 
+/** A kernel with one invocation for each of `count` elements, `i` being its number. Grid: flat. */
+export function flatKernel(
+  w: KernelWriter,
+  name: string,
+  count: number,
+  body: (k: KernelText) => string,
+  workgroup = 64,
+): void {
+  const flat = flatIndex(count, workgroup);
+  w.kernel(name, (k) => ({
+    body: `${flat.head}\n${body(k)}`,
+    workgroup: flat.workgroup,
+    grid: flat.grid,
+  }));
+}
+
 /**
  * A kernel with one invocation a row, `row` being its number. Grid: flat over rows. Memory: registers only.
  */
@@ -16,12 +32,7 @@ export function rowKernel(
   rows: number,
   body: (k: KernelText) => string,
 ): void {
-  const flat = flatIndex(rows, 32);
-  w.kernel(name, (k) => ({
-    body: `${flat.head}\n  let row = i;\n${body(k)}`,
-    workgroup: flat.workgroup,
-    grid: flat.grid,
-  }));
+  flatKernel(w, name, rows, (k) => `  let row = i;\n${body(k)}`, 32);
 }
 
 /**

@@ -54,3 +54,44 @@ export function windowOf(x: TensorType, kh: number, kw: number, o: WindowOptions
     );
   return { batch, h, w, c, oh, ow, kh, kw, sh, sw, dh, dw, top, left };
 }
+
+/** Statements that run `use` for each output place (oy, ox) whose window holds input place (y, x) at (ky, kx). */
+export function overOutputs(a: Window, use: string): string {
+  return `  for (var ky = 0u; ky < ${a.kh}u; ky++) {
+    let ty = y + ${a.top}u - ky * ${a.dh}u;
+    let oy = ty / ${a.sh}u;
+    if (oy >= ${a.oh}u${a.sh > 1 ? ` || ty % ${a.sh}u != 0u` : ''}) { continue; }
+    for (var kx = 0u; kx < ${a.kw}u; kx++) {
+      let tx = x + ${a.left}u - kx * ${a.dw}u;
+      let ox = tx / ${a.sw}u;
+      if (ox >= ${a.ow}u${a.sw > 1 ? ` || tx % ${a.sw}u != 0u` : ''}) { continue; }
+${use}
+    }
+  }`;
+}
+
+/** WGSL that splits flat index `i` of an NHWC tensor of the window's input into b, y, x, c. */
+export const inputPlace = (a: Window) => `  let c = i % ${a.c}u;
+  let x = i / ${a.c}u % ${a.w}u;
+  let y = i / ${a.c * a.w}u % ${a.h}u;
+  let b = i / ${a.c * a.w * a.h}u;`;
+
+/** WGSL that splits flat index `i` of an NHWC tensor of the window's output, of `channels`, into b, oy, ox, c. */
+export const outputPlace = (a: Window, channels = a.c) => `  let c = i % ${channels}u;
+  let ox = i / ${channels}u % ${a.ow}u;
+  let oy = i / ${channels * a.ow}u % ${a.oh}u;
+  let b = i / ${channels * a.ow * a.oh}u;`;
+
+/** Statements that run `use` for each input place (y, x) inside the window of output place (oy, ox), at (ky, kx). */
+export function overWindow(a: Window, use: string): string {
+  // Above and left of the input the difference wraps to a large u32, so one comparison checks both ends.
+  return `  for (var ky = 0u; ky < ${a.kh}u; ky++) {
+    let y = oy * ${a.sh}u + ky * ${a.dh}u - ${a.top}u;
+    if (y >= ${a.h}u) { continue; }
+    for (var kx = 0u; kx < ${a.kw}u; kx++) {
+      let x = ox * ${a.sw}u + kx * ${a.dw}u - ${a.left}u;
+      if (x >= ${a.w}u) { continue; }
+${use}
+    }
+  }`;
+}

@@ -1,6 +1,14 @@
 import type { Op } from '../graph/op.ts';
 import { ShapeError, type Tensor, trace } from '../graph/tensor.ts';
-import { type Window, type WindowOptions, windowOf } from '../kernels/window.ts';
+import {
+  inputPlace,
+  outputPlace,
+  overOutputs,
+  overWindow,
+  type Window,
+  type WindowOptions,
+  windowOf,
+} from '../kernels/window.ts';
 import { transpose } from './layout.ts';
 import { matmul } from './matmul.ts';
 import { reduceSum } from './reduce.ts';
@@ -26,27 +34,6 @@ const im2colOp: Op<Window> = {
     },
   },
 };
-
-/** Statements that run `use` for each output place (oy, ox) whose window holds input place (y, x) at (ky, kx). */
-function overOutputs(a: Window, use: string): string {
-  return `  for (var ky = 0u; ky < ${a.kh}u; ky++) {
-    let ty = y + ${a.top}u - ky * ${a.dh}u;
-    let oy = ty / ${a.sh}u;
-    if (oy >= ${a.oh}u${a.sh > 1 ? ` || ty % ${a.sh}u != 0u` : ''}) { continue; }
-    for (var kx = 0u; kx < ${a.kw}u; kx++) {
-      let tx = x + ${a.left}u - kx * ${a.dw}u;
-      let ox = tx / ${a.sw}u;
-      if (ox >= ${a.ow}u${a.sw > 1 ? ` || tx % ${a.sw}u != 0u` : ''}) { continue; }
-${use}
-    }
-  }`;
-}
-
-/** WGSL that splits flat index `i` of an NHWC tensor of the window's input into b, y, x, c. */
-const inputPlace = (a: Window) => `  let c = i % ${a.c}u;
-  let x = i / ${a.c}u % ${a.w}u;
-  let y = i / ${a.c * a.w}u % ${a.h}u;
-  let b = i / ${a.c * a.w * a.h}u;`;
 
 const col2imOp: Op<Window> = {
   name: 'col2im',
@@ -80,23 +67,15 @@ const groupedOp: Op<GroupedAttrs> = {
   ],
   lower: {
     kind: 'point',
-    body: (w, a) => `  let o = i % ${a.out}u;
-  let ox = i / ${a.out}u % ${a.ow}u;
-  let oy = i / ${a.out * a.ow}u % ${a.oh}u;
-  let b = i / ${a.out * a.ow * a.oh}u;
+    body: (w, a) => `${outputPlace(a, a.out).replace('let c =', 'let o =')}
   let c0 = o / ${a.co}u * ${a.ci}u;
   var value = 0.0;
-  for (var ky = 0u; ky < ${a.kh}u; ky++) {
-    let y = oy * ${a.sh}u + ky * ${a.dh}u - ${a.top}u;
-    if (y >= ${a.h}u) { continue; }
-    for (var kx = 0u; kx < ${a.kw}u; kx++) {
-      let x = ox * ${a.sw}u + kx * ${a.dw}u - ${a.left}u;
-      if (x >= ${a.w}u) { continue; }
-      let start = ((b * ${a.h}u + y) * ${a.w}u + x) * ${a.c}u + c0;
+${overWindow(
+  a,
+  `      let start = ((b * ${a.h}u + y) * ${a.w}u + x) * ${a.c}u + c0;
       let weight = (ky * ${a.kw}u + kx) * ${a.ci * a.out}u + o;
-      ${loop('e', a.ci, (e) => `value += ${w.read(0, `start + ${e}`)} * ${w.read(1, `weight + ${e} * ${a.out}u`)};`)}
-    }
-  }`,
+      ${loop('e', a.ci, (e) => `value += ${w.read(0, `start + ${e}`)} * ${w.read(1, `weight + ${e} * ${a.out}u`)};`)}`,
+)}`,
     flops: ({ attrs: a }) => 2 * a.batch * a.oh * a.ow * a.out * a.ci * a.kh * a.kw,
   },
 };

@@ -113,10 +113,7 @@ async function whatGoesWrong(context) {
 /** The page in a browser without WebGPU. */
 async function withoutWebGpu() {
   const args = chromiumFlags.filter((flag) => flag !== '--enable-unsafe-webgpu');
-  const bare = await chromium.launch({
-    executablePath: chromiumPath(),
-    args: [...args, '--disable-blink-features=WebGPU'],
-  });
+  const bare = await chromium.launch({ executablePath: chromiumPath(), args });
   const { page } = await open(await bare.newContext());
   await page.getByTestId('no-webgpu').waitFor();
   await shoot(page, 'no-webgpu');

@@ -124,8 +124,13 @@ describe('PEFT files', () => {
     expect(config).not.toHaveProperty('modules_to_save');
   });
 
-  it('are not written for a head alone', () => {
-    expect(() => toPeft({ updates: [], saved: head })).toThrow(/no adapted module/);
+  it('carry a head alone as a LoRA without targets', async () => {
+    const { config, weights } = toPeft({ updates: [], saved: head });
+    expect(config).toMatchObject({ target_modules: 'dummy-target-modules' });
+    const back = await fromPeft(config, await open(weights));
+    expect(back.updates).toEqual([]);
+    expect([...back.saved.keys()]).toEqual([...head.keys()]);
+    expect(() => toPeft({ updates: [], saved: new Map() })).toThrow(/nothing to save/);
   });
 
   const one = update('x.q', 2, 2, 2);

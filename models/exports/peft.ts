@@ -21,20 +21,20 @@ export interface PeftFiles {
 
 const prefix = 'base_model.model.';
 
+/** PEFT's own word for a LoRA that adapts no module and only carries those saved whole. */
+export const noTargets = 'dummy-target-modules';
+
 /**
  * An adapter as PEFT's LoRA files. The scale alpha / r is multiplied into B and `lora_alpha` set to r, so that every
  * reader gets the same update whatever it knows of alpha. `target_modules` are full paths, which match nothing else.
  * Ranks that differ by module go into `rank_pattern` and `alpha_pattern`. No key is written that PEFT before 0.14
- * does not know. Throws `AdapterError` where there is no update to write.
+ * does not know. A head alone is a LoRA without targets. Throws `AdapterError` where there is nothing to write.
  */
 export function toPeft(content: AdapterContent, options: PeftOptions = {}): PeftFiles {
   const updates = content.updates.map(folded);
-  if (updates.length === 0) {
-    throw new AdapterError(
-      'There is no adapted module to save; PEFT has no file for a head alone. Train with at least one target module.',
-    );
-  }
-  const r = commonRank(updates.map(rankOf));
+  if (updates.length === 0 && content.saved.size === 0)
+    throw new AdapterError('There is nothing to save: no module was adapted, and none was trained whole.');
+  const r = updates.length ? commonRank(updates.map(rankOf)) : 1;
   const others = updates.filter((update) => rankOf(update) !== r);
   const pattern = Object.fromEntries(others.map((update) => [escapePath(update.path), rankOf(update)]));
   const modules = [...new Set([...content.saved.keys()].map(parentOf))].sort();
@@ -46,7 +46,7 @@ export function toPeft(content: AdapterContent, options: PeftOptions = {}): Peft
     inference_mode: true,
     r,
     lora_alpha: r,
-    target_modules: updates.map((update) => update.path).sort(),
+    target_modules: updates.length ? updates.map((update) => update.path).sort() : noTargets,
     ...(others.length > 0 ? { rank_pattern: pattern, alpha_pattern: pattern } : {}),
     ...(modules.length > 0 ? { modules_to_save: modules } : {}),
   };

@@ -2,6 +2,7 @@ import type { JsonObject } from '../checkpoints/folder.ts';
 import type { Checkpoint } from '../checkpoints/safetensors.ts';
 import type { LowRankUpdate } from '../methods/method.ts';
 import { type AdapterContent, AdapterError } from './adapter.ts';
+import { noTargets } from './peft.ts';
 
 /** Starts that leave the base weights as they are; with any other, the file alone does not say what was trained. */
 const plainStarts = [undefined, null, true, false, 'gaussian', 'eva', 'orthogonal'];
@@ -44,7 +45,7 @@ export async function fromPeft(config: JsonObject, checkpoint: Checkpoint): Prom
       );
     } else saved.set(path, await tensorOf(checkpoint, key));
   }
-  if (pairs.size === 0)
+  if (pairs.size === 0 && config.target_modules !== noTargets)
     throw new AdapterError(
       'adapter_model.safetensors holds no LoRA factors (lora_A, lora_B); it does not belong to this adapter_config.json.',
     );

@@ -82,7 +82,7 @@ function Cells({ report, cell, onCell }: CellsProps) {
         <thead>
           <tr>
             <td />
-            {names.map((name, i) => (
+            {names.map((name) => (
               <th key={name} scope="col" title={name} data-lit={lit === name || undefined}>
                 <span>{name}</span>
                 <i style={{ background: classColour(name) }} aria-hidden="true" />

@@ -277,7 +277,7 @@ export class Session {
   }
 
   /** Takes a probe that was fitted elsewhere from this session's features, so that none is fitted here. */
-  useProbe(probe: Probe): void {
+  takeProbe(probe: Probe): void {
     this.probeFitted = probe;
   }
 

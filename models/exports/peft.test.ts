@@ -129,7 +129,7 @@ describe('PEFT files', () => {
     expect(config).toMatchObject({ target_modules: 'dummy-target-modules' });
     const back = await fromPeft(config, await open(weights));
     expect(back.updates).toEqual([]);
-    expect([...back.saved.keys()]).toEqual([...head.keys()]);
+    expect([...back.saved.keys()].sort()).toEqual([...head.keys()].sort());
     expect(() => toPeft({ updates: [], saved: new Map() })).toThrow(/nothing to save/);
   });
 

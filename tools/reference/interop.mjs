@@ -170,7 +170,8 @@ function produce(job, index) {
   for (const [command, args] of steps) {
     const result = studio(command, args);
     if (result.status !== 0) {
-      const reason = result.stderr.trim().split('\n').at(-1);
+      const lines = result.stderr.trim().split('\n');
+      const reason = lines.find((line) => /error|graft:/i.test(line)) ?? lines.at(-1);
       return { ...job, error: `graft ${command} ended with ${result.status}: ${reason}` };
     }
   }

@@ -1,6 +1,6 @@
 import type { Access, KernelText, KernelWriter } from '../compile/writer.ts';
 import type { AttentionAttrs, AttentionSizes } from '../ops/attention.ts';
-import { literal } from '../ops/elementwise.ts';
+import { literal } from '../ops/map.ts';
 
 /**
  * Streaming attention with heads addressed by stride. An invocation holds a block of rows of one head (queries, or

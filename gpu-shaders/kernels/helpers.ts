@@ -40,6 +40,20 @@ const library: Record<string, { needs?: string[]; code: string }> = {
 }`,
   },
   sigmoid: { code: 'fn sigmoid(x: f32) -> f32 { return 1.0 / (1.0 + exp(-clamp(x, -87.0, 87.0))); }' },
+  // WGSL lets sin err by 2^-11. Here: reduction by quarter turns (pi/2 in three parts, Cody and Waite) and Taylor
+  // polynomials on what is left; good to 2e-7 for |x| up to some thousands. `turn` 1 makes it the cosine.
+  sine: {
+    code: `fn sine(x: f32, turn: i32) -> f32 {
+  let n = round(x * 0.63661977);
+  let r = ((x - n * 1.5703125) - n * 4.837512969970703e-4) - n * 7.549789948768648e-8;
+  let q = i32(n) + turn;
+  let r2 = r * r;
+  let s = r + r * r2 * (-0.16666667 + r2 * (8.3333333e-3 + r2 * (-1.9841270e-4 + r2 * 2.7557319e-6)));
+  let c = 1.0 - 0.5 * r2 + r2 * r2 * (4.1666667e-2 + r2 * (-1.3888889e-3 + r2 * 2.4801587e-5));
+  let v = select(s, c, (q & 1) == 1);
+  return select(v, -v, (q & 2) == 2);
+}`,
+  },
   // PCG's output function on a word (O'Neill, 2014), and from it counter-based numbers: element i of site s at step t
   // under one seed draws the same number, whatever ran before.
   pcg: {

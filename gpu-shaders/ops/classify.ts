@@ -1,7 +1,8 @@
 import type { Op } from '../graph/op.ts';
 import { ShapeError, sizeOf, type Tensor, trace } from '../graph/tensor.ts';
 import { rowKernel, rowsOf } from '../kernels/rows.ts';
-import { literal, mul } from './elementwise.ts';
+import { mul } from './elementwise.ts';
+import { literal } from './map.ts';
 
 interface CrossEntropyAttrs {
   smoothing: number;

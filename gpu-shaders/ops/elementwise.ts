@@ -1,34 +1,7 @@
-import type { GradientContext, Op } from '../graph/op.ts';
+import type { Op } from '../graph/op.ts';
 import { broadcastShapes, type Shape, sameShape, sizeOf, type Tensor, trace } from '../graph/tensor.ts';
+import { binary, derivative, literal, map, unary } from './map.ts';
 import { reduceSumTo } from './reduce.ts';
-
-type Gradient = (c: GradientContext<void>) => (Tensor | null)[];
-
-/** An elementwise operation of f32 inputs with broadcasting. */
-function map(name: string, expr: (...args: string[]) => string, gradient: Gradient, helpers?: string[]): Op {
-  return {
-    name,
-    infer: (xs) => [{ shape: broadcastShapes(...xs.map((x) => x.shape)), dtype: 'f32' }],
-    gradient,
-    lower: { kind: 'map', expr: (args) => expr(...args), helpers },
-  };
-}
-
-/** Gradient rule of a unary map: `f` gives dx from (x, y, dy). */
-const unary =
-  (f: (x: Tensor, y: Tensor, dy: Tensor) => Tensor): Gradient =>
-  ({ inputs, outputs, dys }) => [f(inputs[0], outputs[0], dys[0]!)];
-
-/** Gradient rule of a binary map, summed back over broadcast axes; nothing is traced for unwanted sides. */
-const binary =
-  (
-    fa: (a: Tensor, b: Tensor, dy: Tensor, y: Tensor) => Tensor,
-    fb: (a: Tensor, b: Tensor, dy: Tensor, y: Tensor) => Tensor,
-  ): Gradient =>
-  ({ inputs: [a, b], outputs: [y], dys: [dy], wants }) => [
-    wants[0] ? reduceSumTo(fa(a, b, dy!, y), a.shape) : null,
-    wants[1] ? reduceSumTo(fb(a, b, dy!, y), b.shape) : null,
-  ];
 
 const addOp = map(
   'add',
@@ -151,24 +124,11 @@ const copyOp = map(
   unary((_x, _y, d) => d),
 );
 
-/** A map (x, dy) that is itself some map's derivative; it has no second derivative. */
-function derivative(name: string, expr: (x: string, d: string) => string, helpers?: string[]): Op {
-  const { gradient: _, ...op } = map(name, expr, () => [], helpers);
-  return op;
-}
-
 const fillOp: Op<{ shape: Shape; value: number }> = {
   name: 'fill',
   infer: (_, a) => [{ shape: a.shape, dtype: 'f32' }],
   lower: { kind: 'map', inline: true, expr: (_args, a) => literal(a.value) },
 };
-
-/** A WGSL f32 literal. */
-export function literal(value: number): string {
-  if (!Number.isFinite(value)) throw new RangeError(`${value} cannot be a constant of a kernel.`);
-  const text = Math.fround(value).toString();
-  return /[.e]/.test(text) ? `${text}f` : `${text}.0f`;
-}
 
 type Operand = Tensor | number;
 const lift = (x: Operand): Tensor => (typeof x === 'number' ? fill([], x) : x);

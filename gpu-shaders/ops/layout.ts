@@ -9,7 +9,7 @@ import {
   type Tensor,
   trace,
 } from '../graph/tensor.ts';
-import { literal } from './elementwise.ts';
+import { literal } from './map.ts';
 import { reshape } from './reshape.ts';
 
 /** What comes out of a kernel that moves elements: f16 storage is unpacked. */

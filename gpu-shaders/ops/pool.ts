@@ -10,7 +10,7 @@ import {
   type WindowOptions,
   windowOf,
 } from '../kernels/window.ts';
-import { literal } from './elementwise.ts';
+import { literal } from './map.ts';
 
 const outputShape = (a: Window) => [a.batch, a.oh, a.ow, a.c];
 

@@ -8,6 +8,8 @@ export interface ReferenceWorker {
   features(pixels: Float32Array, count: number, side: number): Promise<Float32Array>;
   /** The tuned linear probe, away from the engine, which it would keep from answering for seconds. */
   fitProbe(train: LabelledFeatures, val: LabelledFeatures, classes: number): Promise<Probe>;
+  /** How many of `test` their k nearest neighbours in `train` classify rightly. */
+  neighbourHits(train: LabelledFeatures, test: LabelledFeatures, classes: number, k: number): Promise<number>;
 }
 
 /** An ONNX graph whose initialisers point into the backbone's `model.safetensors`. */

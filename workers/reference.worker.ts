@@ -4,7 +4,7 @@ import wasmUrl from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
 import type { InferenceSession, Tensor } from 'onnxruntime-web/wasm';
 import { keepErrorFields } from './errors.ts';
 import { OnnxError, type ReferenceWorker } from './reference.ts';
-import { fitProbe } from './session/probe.ts';
+import { fitProbe, neighbourHits } from './session/probe.ts';
 
 /**
  * ONNX Runtime beside the studio's own engine: to compare with it, and in its place where there is no WebGPU. Its
@@ -61,6 +61,7 @@ const api: ReferenceWorker = {
   },
 
   fitProbe: async (train, val, classes) => fitProbe(train, val, classes),
+  neighbourHits: async (train, test, classes, k) => neighbourHits(train, test, classes, k),
 };
 
 keepErrorFields();

@@ -14,6 +14,8 @@ export function referenceClient(): ReferenceWorker {
     load: (model) => ask((remote) => remote.load(model)),
     features: (pixels, count, side) =>
       ask((remote) => remote.features(transfer(pixels, [pixels.buffer as ArrayBuffer]), count, side)),
+    neighbourHits: (train, test, classes, k) =>
+      ask((remote) => remote.neighbourHits(train, test, classes, k)),
     fitProbe: (train, val, classes) => ask((remote) => remote.fitProbe(train, val, classes)),
   };
 }

@@ -19,6 +19,8 @@ export interface BackboneRecord {
   readonly id: string;
   readonly name: string;
   readonly createdAt: number;
+  /** Identifies its weights. */
+  readonly hash: string;
   readonly files: string[];
 }
 

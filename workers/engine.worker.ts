@@ -1,0 +1,79 @@
+import { expose } from 'comlink';
+import { poolSize, WorkerPool } from './datasets/pool.ts';
+import { spawnDataWorker } from './datasets/spawn.ts';
+import { assetUrl, sampleFile } from './engine/assets.ts';
+import { Engine, type EnginePorts } from './engine/studio.ts';
+import { browserTabs } from './engine/tabs.ts';
+import { GpuTrainer } from './engine/trainer.ts';
+import { keepErrorFields, toStudioError } from './errors.ts';
+import type { Storage, Studio } from './protocol.ts';
+import { referenceClient } from './referenceClient.ts';
+import type { Files } from './session/ports.ts';
+import { MemoryFiles } from './storage/memory.ts';
+import { OpfsBlobs } from './storage/opfs.ts';
+import { PointedFiles } from './storage/pointed.ts';
+import { openRecords, RecordPointers } from './storage/records.ts';
+
+/** The engine in its worker: owns the GPU and the storage, speaks `Studio` with the page. */
+
+async function start(): Promise<EnginePorts> {
+  const tabs = browserTabs();
+  const db = await openRecords();
+  return {
+    db,
+    files: await openFiles(db, tabs),
+    pool: new WorkerPool(poolSize(navigator.hardwareConcurrency), spawnDataWorker),
+    tabs,
+    reference: referenceClient(),
+    asset: assetUrl,
+    crossOriginIsolated: self.crossOriginIsolated,
+    openGpu: () => GpuTrainer.open(navigator.gpu),
+    storage,
+    sampleFile,
+    now: () => Date.now(),
+    tick: () => performance.now(),
+    newId: () => crypto.randomUUID(),
+  };
+}
+
+/** Some browsers close their file system to private windows; the studio then works until the tab is closed. */
+async function openFiles(
+  db: Awaited<ReturnType<typeof openRecords>>,
+  { exclusive }: ReturnType<typeof browserTabs>,
+): Promise<Files> {
+  let blobs: OpfsBlobs;
+  try {
+    blobs = await OpfsBlobs.open();
+  } catch {
+    return new MemoryFiles();
+  }
+  const files = new PointedFiles(blobs, new RecordPointers(db), exclusive);
+  await files.sweep(Date.now());
+  return files;
+}
+
+async function storage(): Promise<Storage> {
+  const { usage = 0, quota = 0 } = await navigator.storage.estimate();
+  return { usedBytes: usage, quotaBytes: quota, persisted: await navigator.storage.persisted() };
+}
+
+/** The engine with every error as the page shows it. */
+function told(studio: Studio): Studio {
+  return new Proxy(studio, {
+    get: (target, key) => {
+      const member = Reflect.get(target, key);
+      if (typeof member !== 'function') return member;
+      return async (...given: unknown[]) => {
+        try {
+          return await member.apply(target, given);
+        } catch (error) {
+          const { name, message, advice } = toStudioError(error);
+          throw Object.assign(new Error(message), { name, ...(advice ? { advice } : {}) });
+        }
+      };
+    },
+  });
+}
+
+keepErrorFields();
+expose(told(new Engine(start)));

@@ -1,0 +1,306 @@
+import type { ByteSource } from '../../models/checkpoints/bytes.ts';
+import { type FileTree, type JsonObject, openFolder } from '../../models/checkpoints/folder.ts';
+import { baseName, type FileEntry, folderName, normalPath, sourceOf } from '../../models/data/entry.ts';
+import type { BackboneCard } from '../../models/describe.ts';
+import type { Model } from '../../models/model.ts';
+import { type BackboneSource, describeBackbone, openModel } from '../../models/open.ts';
+import { type EmbeddedBackbone, embeddedBackbones } from '../../models/weights/index.ts';
+import { sha256 } from '../datasets/view.ts';
+import type { ReferenceModel } from '../reference.ts';
+import type { Files } from '../session/ports.ts';
+import type { BackboneRecord, Database } from '../storage/records.ts';
+import { onDisk } from '../storage/records.ts';
+
+/** A backbone ready to be read: its model, whose weights come when they are asked for. */
+export interface OpenBackbone {
+  readonly id: string;
+  readonly card: BackboneCard;
+  readonly model: Model;
+  readonly config: JsonObject;
+  /** `preprocessor_config.json`; a backbone without one cannot take pictures. */
+  readonly preprocessor: JsonObject;
+  /** Identifies its weights. */
+  readonly hash: string;
+  /** Its ONNX graph, where it has one. */
+  readonly reference: ReferenceModel | null;
+  /** Brings the weights into reach, from the page's own origin; nothing to do for those in storage. */
+  fetch(report: (done: number, total: number) => void): Promise<void>;
+  /** A file of its folder, whole. */
+  file(name: string): Promise<Uint8Array>;
+}
+
+/** Where the embedded backbones' files are: addresses on the page's own origin. */
+export type AssetUrl = (folder: string, file: string) => string;
+
+/** A backbone that is not there, or cannot be used. */
+export class BackboneError extends Error {
+  override name = 'BackboneError';
+  readonly advice: string | undefined;
+
+  constructor(message: string, advice?: string) {
+    super(message);
+    this.advice = advice;
+  }
+}
+
+interface Ports {
+  readonly db: Database;
+  readonly files: Files;
+  readonly asset: AssetUrl;
+  now(): number;
+}
+
+/** The backbones of the page and those dropped on it. */
+export class Backbones {
+  readonly #ports: Ports;
+  readonly #open = new Map<string, Promise<OpenBackbone>>();
+
+  constructor(ports: Ports) {
+    this.#ports = ports;
+  }
+
+  async cards(): Promise<BackboneCard[]> {
+    const dropped = await this.#ports.db.getAll('backbones');
+    dropped.sort((a, b) => a.createdAt - b.createdAt);
+    const ids = [...embeddedBackbones, ...dropped].map(({ id }) => id);
+    return Promise.all(ids.map(async (id) => (await this.open(id)).card));
+  }
+
+  /** Throws `BackboneError`, `ConfigError` or `CheckpointError`. */
+  open(id: string): Promise<OpenBackbone> {
+    let opened = this.#open.get(id);
+    if (!opened) {
+      opened = this.#load(id);
+      this.#open.set(id, opened);
+      opened.catch(() => this.#open.delete(id));
+    }
+    return opened;
+  }
+
+  async #load(id: string): Promise<OpenBackbone> {
+    const embedded = embeddedBackbones.find((backbone) => backbone.id === id);
+    if (embedded) return openEmbedded(embedded, this.#ports.asset);
+    const record = await this.#ports.db.get('backbones', id);
+    if (!record)
+      throw new BackboneError('That backbone is not in this browser any more.', 'Drop its folder again.');
+    return openStored(record, this.#ports.files);
+  }
+
+  /**
+   * Copies a dropped Hugging Face folder into storage and opens it. `report` hears of bytes copied and may throw to
+   * stop. Throws what opening throws, leaving nothing behind.
+   */
+  async add(
+    entries: readonly FileEntry[],
+    folder: string,
+    name: string,
+    report: (done: number, total: number) => void,
+  ): Promise<OpenBackbone> {
+    const wanted = /^(config|preprocessor_config)\.json$|\.safetensors$|\.safetensors\.index\.json$/;
+    const found = entries
+      .map((entry) => ({ entry, path: normalPath(entry.path) }))
+      .filter(({ path }) => folderName(path) === folder && wanted.test(baseName(path)))
+      .map(({ entry, path }) => ({ source: sourceOf(entry), file: baseName(path) }));
+    // Refuses what cannot be used before anything is copied.
+    openModel(await openFolder(new Map(found.map(({ file, source }) => [file, source]))));
+    const id = `dropped-${crypto.randomUUID()}`;
+    const { files, db, now } = this.#ports;
+    try {
+      const total = found.reduce((sum, { source }) => sum + source.size, 0);
+      let done = 0;
+      const digests: string[] = [];
+      for (const { file, source } of found) {
+        for await (const piece of pieces(source)) {
+          await files.append(`backbones/${id}/${file}`, piece);
+          digests.push(await sha256(piece));
+          done += piece.length;
+          report(done, total);
+        }
+      }
+      const hash = await sha256(digests.join());
+      const record = {
+        version: 1,
+        id,
+        name,
+        createdAt: now(),
+        hash,
+        files: found.map(({ file }) => file),
+      } as const;
+      const opened = await openStored(record, files);
+      const tx = db.transaction('backbones', 'readwrite', onDisk);
+      await Promise.all([tx.store.put(record), tx.done]);
+      this.#open.set(id, Promise.resolve(opened));
+      return opened;
+    } catch (error) {
+      await files.remove(`backbones/${id}/`);
+      throw error;
+    }
+  }
+}
+
+async function* pieces(source: ByteSource, size = 4 * 2 ** 20): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < source.size; at += size) yield source.read(at, Math.min(source.size, at + size));
+}
+
+async function opened(
+  about: BackboneSource,
+  tree: FileTree,
+  rest: Pick<OpenBackbone, 'hash' | 'reference' | 'fetch' | 'file'>,
+): Promise<OpenBackbone> {
+  const folder = await openFolder(tree);
+  const model = openModel(folder);
+  if (!folder.preprocessor)
+    throw new BackboneError(
+      `"${about.title}" has no preprocessor_config.json, so pictures cannot be prepared for it.`,
+      'Add that file to the folder and drop it again.',
+    );
+  const { config, preprocessor } = folder;
+  return { id: about.id, card: describeBackbone(model, about), model, config, preprocessor, ...rest };
+}
+
+async function openStored(record: BackboneRecord, files: Files): Promise<OpenBackbone> {
+  const { id, name } = record;
+  const path = (file: string) => `backbones/${id}/${file}`;
+  const tree = new Map<string, ByteSource>();
+  let bytes = 0;
+  for (const file of record.files) {
+    const size = (await files.size(path(file))) ?? 0;
+    if (file.endsWith('.safetensors')) bytes += size;
+    tree.set(file, { size, read: (begin, end) => files.readRange(path(file), begin, end) });
+  }
+  const about: BackboneSource = {
+    id,
+    title: name,
+    about: 'A model that you dropped on this page; it stays in this browser.',
+    licence: 'as at its source',
+    source: 'your own files',
+    bytes,
+  };
+  const file = async (wanted: string) => {
+    const found = await files.read(path(wanted));
+    if (!found) throw new BackboneError(`"${name}" has no file ${wanted}.`, 'Drop its folder again.');
+    return found;
+  };
+  return opened(about, tree, { hash: record.hash, reference: null, fetch: async () => undefined, file });
+}
+
+function openEmbedded(embedded: EmbeddedBackbone, asset: AssetUrl): Promise<OpenBackbone> {
+  const { id, folder, files } = embedded;
+  const remote = new Map(
+    files.map(({ file, bytes, sha256: hash }) => [file, new RemoteFile(asset(folder, file), bytes, hash)]),
+  );
+  const file = (name: string) => remote.get(name)!.whole();
+  return opened(embedded, remote, {
+    hash: files.find((entry) => entry.file === 'model.safetensors')!.sha256,
+    reference: {
+      id,
+      graphUrl: asset(folder, 'model.onnx'),
+      weightsUrl: asset(folder, 'model.safetensors'),
+    },
+    fetch: async (report) => {
+      await remote.get('model.safetensors')!.whole(report);
+    },
+    file,
+  });
+}
+
+/** Bytes at the start of a file that are fetched alone: a safetensors header is smaller. */
+const headBytes = 128 * 1024;
+
+/** A file on the page's own origin. Its head can be read alone; anything further brings it whole, checked and kept. */
+class RemoteFile implements ByteSource {
+  readonly #url: string;
+  readonly size: number;
+  readonly #sha256: string;
+  #head: Promise<Uint8Array> | undefined;
+  #whole: Promise<Uint8Array> | undefined;
+
+  constructor(url: string, size: number, hash: string) {
+    this.#url = url;
+    this.size = size;
+    this.#sha256 = hash;
+  }
+
+  async read(begin: number, end: number): Promise<Uint8Array> {
+    if (end > headBytes || this.size <= headBytes || this.#whole)
+      return (await this.whole()).subarray(begin, end);
+    this.#head ??= this.#fetchHead();
+    try {
+      return (await this.#head).subarray(begin, end);
+    } catch (error) {
+      this.#head = undefined;
+      throw error;
+    }
+  }
+
+  async whole(report: (done: number, total: number) => void = () => undefined): Promise<Uint8Array> {
+    this.#whole ??= this.#fetchWhole(report);
+    try {
+      return await this.#whole;
+    } catch (error) {
+      this.#whole = undefined;
+      throw error;
+    }
+  }
+
+  async #fetchHead(): Promise<Uint8Array> {
+    const answer = await this.#answer({ headers: { Range: `bytes=0-${headBytes - 1}` } });
+    // A host that ignores the range sends everything; the rest of it is not waited for.
+    if (answer.status === 206) return new Uint8Array(await answer.arrayBuffer());
+    return firstBytes(answer, headBytes);
+  }
+
+  async #fetchWhole(report: (done: number, total: number) => void): Promise<Uint8Array> {
+    const answer = await this.#answer({});
+    const bytes = new Uint8Array(this.size);
+    let done = 0;
+    const reader = answer.body!.getReader();
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      if (done + next.value.length > this.size) throw this.#wrong(done + next.value.length);
+      bytes.set(next.value, done);
+      done += next.value.length;
+      report(done, this.size);
+    }
+    if (done !== this.size || (await sha256(bytes)) !== this.#sha256) throw this.#wrong(done);
+    return bytes;
+  }
+
+  #wrong(length: number): BackboneError {
+    return new BackboneError(
+      `${baseName(this.#url)} arrived damaged (${length} of ${this.size} bytes, or other content).`,
+      'Reload the page and try again.',
+    );
+  }
+
+  async #answer(options: RequestInit): Promise<Response> {
+    let answer: Response;
+    try {
+      answer = await fetch(this.#url, options);
+    } catch {
+      throw new BackboneError(
+        `${baseName(this.#url)} could not be fetched.`,
+        'Check the connection to this page, then try again. What was used once works offline.',
+      );
+    }
+    if (answer.ok) return answer;
+    throw new BackboneError(
+      `${baseName(this.#url)} could not be fetched (${answer.status}).`,
+      'The page was not published whole. Build it again.',
+    );
+  }
+}
+
+async function firstBytes(answer: Response, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  const reader = answer.body!.getReader();
+  let done = 0;
+  while (done < length) {
+    const next = await reader.read();
+    if (next.done) break;
+    const part = next.value.subarray(0, length - done);
+    bytes.set(part, done);
+    done += part.length;
+  }
+  await reader.cancel();
+  return bytes.subarray(0, done);
+}

@@ -1,0 +1,340 @@
+import { control as controlField } from '../../gpu-shaders/train/optimiser.ts';
+import { hash32, hashText, uniform } from '../../models/data/hash.ts';
+import type { AddedParameter, Attachment, Tensors } from '../../models/methods/method.ts';
+import { headParameters } from '../../models/tasks/classification.ts';
+import type { Spectrum, Split } from '../protocol.ts';
+import type { ReferenceWorker } from '../reference.ts';
+import {
+  Checkpoints,
+  freshProgress,
+  type Progress,
+  rateFactor,
+  type TrainedState,
+} from '../session/checkpoint.ts';
+import { loadRows } from '../session/features.ts';
+import { argmax, crossEntropyOf, softmax } from '../session/metrics.ts';
+import { type Order, scheduledRate } from '../session/order.ts';
+import type { Pictures } from '../session/ports.ts';
+import { fitProbe, type LabelledFeatures, type Probe } from '../session/probe.ts';
+import type { RunShape } from '../session/programs.ts';
+import { type TrainControl, type TrainEvents, type TrainOutcome, train } from '../session/train.ts';
+import { BackboneError } from './backbones.ts';
+import { stepsOf } from './estimate.ts';
+import type { OpenOptions, RunSession, Trainer } from './trainer.ts';
+
+/** Pictures that ONNX Runtime takes at a time. */
+const batchSize = 8;
+/** Rows of features in one stored file. */
+const rowsPerFile = 64;
+
+type Parts = 'values' | 'moment1' | 'moment2';
+
+/** The head's values and moments as arrays. */
+class HeadState implements TrainedState {
+  readonly parts: Record<Parts, Map<string, Float32Array>> = {
+    values: new Map(),
+    moment1: new Map(),
+    moment2: new Map(),
+  };
+
+  constructor(parameters: readonly { name: string; data: Float32Array }[]) {
+    for (const { name, data } of parameters) {
+      this.parts.values.set(name, data);
+      this.parts.moment1.set(name, new Float32Array(data.length));
+      this.parts.moment2.set(name, new Float32Array(data.length));
+    }
+  }
+
+  async readTrainables(part: Parts = 'values'): Promise<Map<string, Float32Array>> {
+    return new Map([...this.parts[part]].map(([name, data]) => [name, data.slice()]));
+  }
+
+  writeTrainables(values: ReadonlyMap<string, Float32Array>, part: Parts = 'values'): void {
+    for (const [name, data] of values) this.parts[part].set(name, data.slice());
+  }
+}
+
+/** A linear probe trained on the processor, on features from ONNX Runtime: what there is without WebGPU. */
+export class CpuSession implements RunSession {
+  readonly classes: number;
+  readonly attachment: Attachment;
+  readonly state: HeadState;
+  readonly checkpoints: Checkpoints;
+  readonly options: RunSession['options'];
+  readonly shape: RunShape;
+  readonly #reference: ReferenceWorker;
+  readonly #features: Float32Array[];
+  readonly #names: { weight: string; bias: string };
+  readonly #figures: Record<'loss' | 'hits' | 'control', Float32Array>[] = [];
+  #probe: Probe | undefined;
+
+  private constructor(options: OpenOptions, reference: ReferenceWorker, features: Float32Array[]) {
+    const { backbone, method, settings, pictures, start } = options;
+    const { model } = backbone;
+    this.options = { ...options, model, backboneHash: backbone.hash };
+    this.attachment = method.attach({ modules: model.modules, blocks: model.blocks }, settings);
+    this.classes = pictures.classes.length;
+    this.shape = { model, attachment: this.attachment, classes: this.classes, settings };
+    this.checkpoints = new Checkpoints(options.files, options.folder);
+    this.#reference = reference;
+    this.#features = features;
+    const parameters = headParameters(model, this.classes);
+    this.#names = { weight: parameters[0].name, bias: parameters[1].name };
+    this.state = new HeadState(
+      parameters.map(({ name, initial }) => {
+        const stream = hash32(settings.seed as number, hashText(name));
+        let draws = 0;
+        return { name, data: start?.get(name)?.data ?? initial(() => uniform(stream, draws++)) };
+      }),
+    );
+  }
+
+  static async open(options: OpenOptions, reference: ReferenceWorker): Promise<CpuSession> {
+    const features = await frozenFeatures(options, reference);
+    return new CpuSession(options, reference, features);
+  }
+
+  get steps(): number {
+    return stepsOf(this.options.settings, this.samplesOf('train').length);
+  }
+
+  async training() {
+    return { collect: async () => this.#figures.shift()! };
+  }
+
+  get parameters(): AddedParameter[] {
+    return headParameters(this.shape.model, this.classes);
+  }
+
+  samplesOf(split: Split): number[] {
+    return this.options.pictures.samples.flatMap((s, i) => (s.split === split && s.label >= 0 ? [i] : []));
+  }
+
+  startKnobs(): Record<string, number> {
+    return { lr: this.options.settings.lr as number };
+  }
+
+  async run(control: TrainControl, events: TrainEvents): Promise<TrainOutcome> {
+    const progress = (await this.takeLast()) ?? freshProgress(this.startKnobs());
+    return train(this, progress, control, events);
+  }
+
+  async step(step: number, order: Order, progress: Progress): Promise<{ lr: number }> {
+    const { settings, pictures } = this.options;
+    const train = this.samplesOf('train');
+    const batch = order.at(step).map(({ position }) => train[position]);
+    const rate = progress.knobs.lr * rateFactor(progress, step);
+    const lr = scheduledRate(settings.schedule as string, rate, step, this.steps, settings.warmup as number);
+    const labels = batch.map((sample) => pictures.samples[sample].label);
+    this.#figures.push(this.#update(batch, labels, step, lr));
+    // The page's commands are heard between steps.
+    if (step % 16 === 0) await new Promise((resolve) => setTimeout(resolve));
+    return { lr };
+  }
+
+  /** One step of AdamW (Loshchilov and Hutter, 2019, algorithm 2) on the mean cross-entropy of a batch. */
+  #update(batch: readonly number[], labels: readonly number[], step: number, lr: number) {
+    const width = this.#features[batch[0]].length;
+    const {
+      weight_decay: decay,
+      clip,
+      label_smoothing: smoothing,
+    } = this.options.settings as Record<string, number>;
+    const gradient = {
+      weight: new Float32Array(this.classes * width),
+      bias: new Float32Array(this.classes),
+    };
+    const hits = new Float32Array(batch.length);
+    let loss = 0;
+    batch.forEach((sample, i) => {
+      const x = this.#features[sample];
+      const logits = this.#logitsOf(x);
+      const p = softmax(logits);
+      hits[i] = argmax(logits) === labels[i] ? 1 : 0;
+      for (let c = 0; c < this.classes; c++) {
+        const target = (c === labels[i] ? 1 - smoothing : 0) + smoothing / this.classes;
+        loss -= (target * Math.log(Math.max(p[c], 1e-30))) / batch.length;
+        const d = (p[c] - target) / batch.length;
+        gradient.bias[c] += d;
+        for (let j = 0; j < width; j++) gradient.weight[c * width + j] += d * x[j];
+      }
+    });
+    const squares = (values: Float32Array) => values.reduce((sum, g) => sum + g * g, 0);
+    const norm = Math.sqrt(squares(gradient.weight) + squares(gradient.bias));
+    const factor = clip > 0 && norm > clip ? clip / norm : 1;
+    for (const part of ['weight', 'bias'] as const) {
+      const name = this.#names[part];
+      const { values, moment1, moment2 } = this.state.parts;
+      const [w, m, v] = [values.get(name)!, moment1.get(name)!, moment2.get(name)!];
+      for (let i = 0; i < w.length; i++) {
+        const g = gradient[part][i] * factor;
+        m[i] = 0.9 * m[i] + 0.1 * g;
+        v[i] = 0.999 * v[i] + 0.001 * g * g;
+        const update = m[i] / (1 - 0.9 ** step) / (Math.sqrt(v[i] / (1 - 0.999 ** step)) + 1e-8);
+        w[i] -= lr * (update + decay * w[i]);
+      }
+    }
+    const control = new Float32Array(4);
+    control[controlField.norm] = norm;
+    return { loss: Float32Array.of(loss), hits, control };
+  }
+
+  #logitsOf(x: Float32Array): Float32Array {
+    const { values } = this.state.parts;
+    const [w, b] = [values.get(this.#names.weight)!, values.get(this.#names.bias)!];
+    return Float32Array.from(b, (bias, c) => {
+      let sum = bias;
+      for (let j = 0; j < x.length; j++) sum += w[c * x.length + j] * x[j];
+      return sum;
+    });
+  }
+
+  async logits(samples: readonly number[]): Promise<Float32Array[]> {
+    return samples.map((sample) => this.#logitsOf(this.#features[sample]));
+  }
+
+  async evaluate(samples: readonly number[]) {
+    const logits = await this.logits(samples);
+    const labels = samples.map((sample) => this.options.pictures.samples[sample].label);
+    const predicted = logits.map(argmax);
+    const loss = logits.reduce((sum, l, i) => sum + crossEntropyOf(l, labels[i]), 0);
+    return {
+      loss: loss / Math.max(1, samples.length),
+      hits: predicted.filter((p, i) => p === labels[i]).length,
+      predicted,
+    };
+  }
+
+  async predict(pixels: Float32Array) {
+    const features = await this.#reference.features(pixels, 1, this.options.settings.image_size as number);
+    return { logits: this.#logitsOf(features), features };
+  }
+
+  labelled(split: Split): LabelledFeatures {
+    const samples = this.samplesOf(split);
+    return {
+      features: samples.map((sample) => this.#features[sample]),
+      labels: samples.map((sample) => this.options.pictures.samples[sample].label),
+    };
+  }
+
+  probe(): Probe {
+    this.#probe ??= fitProbe(this.labelled('train'), this.labelled('val'), this.classes);
+    return this.#probe;
+  }
+
+  takeProbe(probe: Probe): void {
+    this.#probe = probe;
+  }
+
+  takeLast(): Promise<Progress | null> {
+    return this.checkpoints.restore(this.state);
+  }
+
+  async takeBest(): Promise<void> {
+    const best = await this.checkpoints.best();
+    if (best) this.state.writeTrainables(best);
+  }
+
+  async trained(): Promise<Tensors> {
+    const shapes = new Map(this.parameters.map(({ name, shape }) => [name, shape]));
+    return new Map(
+      [...this.state.parts.values].map(([name, data]) => [
+        name,
+        { shape: shapes.get(name)!, data: data.slice() },
+      ]),
+    );
+  }
+
+  async spectra(): Promise<Spectrum[]> {
+    return [];
+  }
+
+  destroy(): void {
+    this.#features.length = 0;
+  }
+}
+
+/** Features of every picture by ONNX Runtime, kept in storage; a stop loses at most one file of them. */
+async function frozenFeatures(options: OpenOptions, reference: ReferenceWorker): Promise<Float32Array[]> {
+  const { backbone, pictures, settings, files, report } = options;
+  const side = settings.image_size as number;
+  if (!backbone.reference)
+    throw new BackboneError(
+      `"${backbone.card.title}" has no ONNX graph, which is what runs it where there is no WebGPU.`,
+      'Choose one of the backbones that come with the page, or a browser with WebGPU.',
+    );
+  report('Loading weights', { done: 0, total: 1 });
+  await reference.load(backbone.reference);
+  const folder = `features/${backbone.hash}-${pictures.hash}-${side}-onnx`;
+  const width = backbone.model.backbone.featureSize(backbone.model.config);
+  const total = pictures.samples.length;
+  const rows: Float32Array[] = [];
+  for (let from = 0; from < total; from += rowsPerFile) {
+    report('Computing frozen features', { done: from, total });
+    const name = `${folder}/${from / rowsPerFile}`;
+    const count = Math.min(rowsPerFile, total - from);
+    const stored = await files.read(name);
+    const usable = stored?.length === count * width * 4;
+    const values = usable
+      ? new Float32Array(stored.slice().buffer)
+      : await computed(pictures, from, count, side, width, reference);
+    if (!usable) await files.write(name, new Uint8Array(values.buffer));
+    for (let i = 0; i < count; i++) rows.push(values.slice(i * width, (i + 1) * width));
+  }
+  report('Computing frozen features', { done: total, total });
+  return rows;
+}
+
+async function computed(
+  pictures: Pictures,
+  from: number,
+  count: number,
+  side: number,
+  width: number,
+  reference: ReferenceWorker,
+): Promise<Float32Array> {
+  const values = new Float32Array(count * width);
+  for (let i = 0; i < count; i += batchSize) {
+    const batch = Array.from({ length: Math.min(batchSize, count - i) }, (_, j) => ({
+      sample: from + i + j,
+      view: 0,
+    }));
+    const loaded = await loadRows(pictures, batch, side, 0);
+    const pixels = new Float32Array(batch.length * 3 * side * side);
+    loaded.forEach((picture, j) => {
+      pixels.set(picture, j * picture.length);
+    });
+    values.set(await reference.features(pixels, batch.length, side), i * width);
+  }
+  return values;
+}
+
+/** Trains on the processor; offers the linear probe alone. */
+export class CpuTrainer implements Trainer {
+  readonly backend = 'wasm';
+  readonly name = 'the processor (WebAssembly)';
+  readonly software = true;
+  readonly features = [];
+  readonly limits = { maxBufferBytes: 0, maxBindingBytes: 2 ** 27 };
+  readonly #reference: ReferenceWorker;
+
+  constructor(reference: ReferenceWorker) {
+    this.#reference = reference;
+  }
+
+  open(options: OpenOptions): Promise<RunSession> {
+    if (options.method.card.id !== 'linear-probe')
+      throw new BackboneError(
+        `${options.method.card.title} trains on WebGPU, which this browser does not offer.`,
+        'Choose the linear probe, or open this page in a browser with WebGPU.',
+      );
+    return CpuSession.open(options, this.#reference);
+  }
+
+  lost(): Promise<string> {
+    return new Promise(() => undefined);
+  }
+
+  async renew(): Promise<void> {}
+}

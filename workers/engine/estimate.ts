@@ -1,0 +1,83 @@
+import type { Settings } from '../../models/describe.ts';
+import type { Method } from '../../models/methods/method.ts';
+import type { Model } from '../../models/model.ts';
+import { headParameters } from '../../models/tasks/classification.ts';
+import type { Estimate, Split } from '../protocol.ts';
+import { GPU_CACHE_BYTES } from '../session/features.ts';
+import { costsOf } from '../session/programs.ts';
+
+/** Multiply-adds a millisecond that were reached on this machine; null before anything was timed. */
+export interface Speed {
+  readonly prefix: number | null;
+  readonly step: number | null;
+}
+
+/** Bytes of a key with its shape in a safetensors header, about. */
+const headerBytes = 140;
+
+/** Steps of a run over `train` pictures. */
+export function stepsOf(settings: Settings, train: number): number {
+  return Math.max(1, Math.round(((settings.epochs as number) * train) / (settings.batch_size as number)));
+}
+
+/** The cost of a plan, from shapes alone: nothing runs. Throws what attaching the method throws. */
+export function estimateOf(
+  { model, method, settings }: { model: Model; method: Method; settings: Settings },
+  data: { classes: number; counts: Record<Split, number> },
+  machine: { limit: number; speed: Speed; software: boolean },
+): Estimate {
+  const attachment = method.attach({ modules: model.modules, blocks: model.blocks }, settings);
+  const costs = costsOf({ model, attachment, classes: data.classes, settings }, machine.limit);
+  const { train, val, test } = data.counts;
+  const batch = settings.batch_size as number;
+  const steps = stepsOf(settings, train);
+  const rows = train * (1 + (settings.augment as number)) + val + test;
+  const weights = costs.weightBytes;
+  const optimiser = costs.trainable * 4 * 3;
+  const cache = Math.min(GPU_CACHE_BYTES, costs.cacheBytesPerSample * rows);
+  const prefixOfStep = costs.prefixFlops * batch;
+  const tensors = attachment.parameters.length + headParameters(model, data.classes).length;
+  const { speed } = machine;
+  const seconds =
+    speed.step && speed.prefix
+      ? (steps * costs.stepFlops) / speed.step / 1000 + (rows * costs.prefixFlops) / speed.prefix / 1000
+      : null;
+  return {
+    trainableParameters: costs.trainable,
+    totalParameters: model.parameterCount + costs.trainable,
+    memory: {
+      weights,
+      activations: costs.arenaBytes,
+      optimiser,
+      cache,
+      total: weights + costs.arenaBytes + optimiser + cache,
+    },
+    fileBytes: costs.trainable * 4 + tensors * headerBytes,
+    seconds,
+    steps,
+    frozenShare: prefixOfStep / Math.max(1, prefixOfStep + costs.stepFlops),
+    warnings: warningsOf(data, settings, machine),
+    targets: attachment.targets,
+  };
+}
+
+function warningsOf(
+  { classes, counts }: { classes: number; counts: Record<Split, number> },
+  settings: Settings,
+  { software }: { software: boolean },
+): string[] {
+  const warnings: string[] = [];
+  if (classes < 2)
+    warnings.push('There is one class only, so there is nothing to tell apart. Add a second one.');
+  if (counts.train < classes * 5)
+    warnings.push('There are fewer than five pictures a class to train on. Twenty or more are better.');
+  if (counts.val === 0)
+    warnings.push('There is no validation picture, so the best moment to stop cannot be seen.');
+  if (software)
+    warnings.push(
+      'The graphics are emulated on the processor here, which is slow. Expect minutes, not seconds.',
+    );
+  if ((settings.batch_size as number) > counts.train)
+    warnings.push('The batch is larger than the training set: each step sees pictures twice.');
+  return warnings;
+}

@@ -1,0 +1,224 @@
+import type { JsonObject } from '../../models/checkpoints/folder.ts';
+import { writeSafetensors } from '../../models/checkpoints/safetensors.ts';
+import type { FileEntry } from '../../models/data/entry.ts';
+import { AdapterError } from '../../models/exports/adapter.ts';
+import { readAdapter as readAdapterFiles } from '../../models/exports/adapterZip.ts';
+import { methodById } from '../../models/methods/index.ts';
+import { defaultBackbone } from '../../models/weights/index.ts';
+import { readSample } from '../datasets/samples.ts';
+import { type DatasetStore, NothingTaken } from '../datasets/store.ts';
+import { type Drop, lookAt, picturesOf, sentenceOf } from '../datasets/take.ts';
+import type { DatasetView, DroppedFile, RunView, Storage, StudioEvent, Understood } from '../protocol.ts';
+import { type ImportedAdapter, readAdapter } from '../session/adapter.ts';
+import { type Files, StorageFullError } from '../session/ports.ts';
+import { completeSettings, defaultSettings } from '../settings.ts';
+import type { Backbones, OpenBackbone } from './backbones.ts';
+import { Pace } from './pace.ts';
+import { type RunStore, runFolder } from './runStore.ts';
+
+interface Ports {
+  readonly files: Files;
+  readonly datasets: DatasetStore;
+  readonly backbones: Backbones;
+  readonly runs: RunStore;
+  tell(event: StudioEvent): void;
+  storage(): Promise<Storage>;
+  sampleFile(name: string): Promise<Uint8Array>;
+  now(): number;
+  tick(): number;
+  newId(): string;
+}
+
+const job = 'import';
+
+/** Takes what is dropped on the page: pictures, an adapter, a backbone; and opens the bundled samples. */
+export class Intake {
+  readonly #ports: Ports;
+  #stop = new AbortController();
+
+  constructor(ports: Ports) {
+    this.#ports = ports;
+  }
+
+  cancel(name: string): void {
+    if (name === job) this.#stop.abort();
+  }
+
+  async take(files: readonly DroppedFile[]): Promise<Understood> {
+    this.#stop = new AbortController();
+    const drop = await lookAt(files);
+    const { understanding } = drop;
+    switch (understanding.kind) {
+      case 'images':
+      case 'table':
+        return this.#pictures(drop);
+      case 'adapter': {
+        const run = await this.#adapter(drop);
+        return {
+          kind: 'adapter',
+          sentence: `An adapter for ${run.classes.length} classes: ${run.classes.slice(0, 6).join(', ')}.`,
+          run,
+        };
+      }
+      case 'backbone': {
+        const report = this.#reporter('Copying the backbone', 'bytes');
+        const { card } = await this.#ports.backbones.add(
+          drop.entries,
+          understanding.folder,
+          drop.name,
+          report,
+        );
+        return { kind: 'backbone', sentence: `A backbone: ${card.title}, ${card.family}.`, backbone: card };
+      }
+      default:
+        return { kind: 'nothing', sentence: understanding.sentence, rejected: [...drop.refused] };
+    }
+  }
+
+  /** The stored sample of that id, or a new copy of it. */
+  async openSample(id: string): Promise<DatasetView> {
+    this.#stop = new AbortController();
+    const { datasets, sampleFile } = this.#ports;
+    const own = `sample-${id}`;
+    const known = (await datasets.list()).find((view) => view.id === own);
+    if (known) return known;
+    const { card, found } = await readSample(id, sampleFile);
+    return datasets.import(
+      found,
+      card.title,
+      this.#stop.signal,
+      this.#reporter('Opening the sample', 'pictures'),
+      own,
+    );
+  }
+
+  async #pictures(drop: Drop): Promise<Understood> {
+    const { datasets } = this.#ports;
+    await this.#room(drop.entries);
+    const look = this.#reporter('Looking at files', 'files');
+    const found = await picturesOf(drop, (seen) => look(seen, drop.entries.length));
+    if (found.samples.every(({ label }) => label < 0)) {
+      const sentence = found.notes.at(-1) ?? 'No picture with a label was found.';
+      return { kind: 'nothing', sentence, rejected: found.rejected };
+    }
+    try {
+      const report = this.#reporter('Reading pictures', 'pictures');
+      const dataset = await datasets.import(found, drop.name, this.#stop.signal, report);
+      return { kind: 'dataset', sentence: sentenceOf(dataset), dataset };
+    } catch (error) {
+      if (!(error instanceof NothingTaken)) throw error;
+      return { kind: 'nothing', sentence: error.message, rejected: [...error.rejected] };
+    }
+  }
+
+  /** Refuses in words, before anything is copied, what cannot fit. */
+  async #room(entries: readonly FileEntry[]): Promise<void> {
+    const { usedBytes, quotaBytes } = await this.#ports.storage();
+    const needed = entries.reduce((sum, { size }) => sum + size, 0);
+    const free = quotaBytes - usedBytes;
+    if (needed <= free) return;
+    const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+    throw new StorageFullError(
+      `The pictures have ${gigabytes(needed)}, and this browser leaves ${gigabytes(Math.max(0, free))} for them.`,
+    );
+  }
+
+  async #adapter(drop: Drop): Promise<RunView> {
+    const { run, checkpoint } = await readAdapterFiles(drop.entries);
+    const { backbone, imported } = await this.#fitting(drop, run);
+    const { files, runs, newId, now } = this.#ports;
+    const method = methodById(methodOf(run));
+    const head = backbone.model.backbone.headPath;
+    const weight = imported.tensors.get(`${head}.weight`);
+    if (!weight)
+      throw new AdapterError(
+        `The adapter has no classification head (${head} among its ${checkpoint.names().length} tensors), so it cannot name classes. Save it with modules_to_save=["${head}"].`,
+      );
+    const classes = imported.labels ?? Array.from({ length: weight.shape[0] }, (_, i) => `class ${i}`);
+    const defaults = defaultSettings(method, backbone.model, 0);
+    const id = newId();
+    const tensors = [...imported.tensors].map(([name, { data }]) => ({ name, shape: [data.length], data }));
+    if (!imported.tensors.has(`${head}.bias`))
+      tensors.push({ name: `${head}.bias`, shape: [classes.length], data: new Float32Array(classes.length) });
+    await files.write(
+      `${runFolder(id)}checkpoints/best.safetensors`,
+      writeSafetensors(tensors, { format: 'graft' }),
+    );
+    const settings = completeSettings(method, imported.settings, defaults);
+    const view: RunView = {
+      id,
+      name: text(run?.name) ?? drop.name,
+      plan: { dataset: '', backbone: backbone.id, method: method.card.id, settings },
+      datasetName: text((run?.dataset as JsonObject | undefined)?.name) ?? 'pictures elsewhere',
+      classes,
+      createdAt: now(),
+      state: 'imported',
+      progress: { phase: 'Imported', done: 1, total: 1, unit: '', perSecond: null, secondsLeft: null },
+    };
+    const rest = { edits: [], datasetHash: null, backboneHash: backbone.hash };
+    await runs.add({ version: 1, id, view, ...rest, epoch: 1, report: null, removedAt: null });
+    return view;
+  }
+
+  /**
+   * The backbone that an adapter was made for: the one its `run.json` names, or the first whose modules carry its
+   * names; else the base that came along. Throws `AdapterError` with what the likeliest one says.
+   */
+  async #fitting(
+    drop: Drop,
+    run: JsonObject | undefined,
+  ): Promise<{ backbone: OpenBackbone; imported: ImportedAdapter }> {
+    const { backbones } = this.#ports;
+    const method = methodById(methodOf(run));
+    const made = (run?.backbone ?? {}) as JsonObject;
+    const cards = await backbones.cards();
+    const hashes = new Map<string, string>();
+    for (const { id } of cards) hashes.set(id, (await backbones.open(id)).hash);
+    const likely = (id: string) =>
+      (made.hash === hashes.get(id) ? 4 : 0) + (made.id === id ? 2 : 0) + (id === defaultBackbone ? 1 : 0);
+    const ids = cards.map(({ id }) => id).sort((a, b) => likely(b) - likely(a));
+    let first: unknown;
+    for (const id of ids) {
+      const backbone = await backbones.open(id);
+      try {
+        return { backbone, imported: await readAdapter(drop.entries, backbone.model, method) };
+      } catch (error) {
+        first ??= error;
+      }
+    }
+    const base = drop.entries.filter(({ path }) => /(^|\/)base\/config\.json$/.test(path));
+    if (base.length === 1) {
+      const folder = base[0].path.slice(0, -'/config.json'.length);
+      const title = text(made.title) ?? drop.name;
+      const backbone = await backbones.add(
+        drop.entries,
+        folder,
+        title,
+        this.#reporter('Copying the base', 'bytes'),
+      );
+      return { backbone, imported: await readAdapter(drop.entries, backbone.model, method) };
+    }
+    const why = first instanceof Error ? first.message : 'no backbone is here.';
+    const title = text(made.title);
+    const next = title
+      ? `Drop the folder of ${title} first, then the adapter.`
+      : 'Drop the folder of its base first, then the adapter.';
+    throw new AdapterError(`The adapter fits none of the backbones here: ${why} ${next}`);
+  }
+
+  #reporter(phase: string, unit: string): (done: number, total: number) => void {
+    const pace = new Pace(this.#ports.tick);
+    return (done, total) => {
+      if (unit === 'bytes') this.#stop.signal.throwIfAborted();
+      this.#ports.tell({ kind: 'progress', job, progress: pace.progress(phase, done, total, unit) });
+    };
+  }
+}
+
+function methodOf(run: JsonObject | undefined): string {
+  return text(run?.method) ?? 'lora';
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

@@ -1,0 +1,79 @@
+import type { Settings } from '../../models/describe.ts';
+import { methodById } from '../../models/methods/index.ts';
+import type { Method } from '../../models/methods/method.ts';
+import type { DatasetStore } from '../datasets/store.ts';
+import type { Estimate, RunPlan, Split } from '../protocol.ts';
+import { completeSettings, defaultSettings, SettingsError } from '../settings.ts';
+import type { Backbones, OpenBackbone } from './backbones.ts';
+import { estimateOf } from './estimate.ts';
+import type { Speeds } from './speeds.ts';
+import type { Trainer } from './trainer.ts';
+
+interface Ports {
+  readonly backbones: Backbones;
+  readonly datasets: DatasetStore;
+  readonly trainer: Trainer;
+  readonly speeds: Speeds;
+}
+
+/** Estimates kept; a slider comes back to the same values often. */
+const kept = 32;
+
+/** Defaults and costs of plans. */
+export class Plans {
+  readonly #ports: Ports;
+  readonly #estimates = new Map<string, Estimate>();
+
+  constructor(ports: Ports) {
+    this.#ports = ports;
+  }
+
+  async defaults(dataset: string | null, backbone: string, method: Method): Promise<Settings> {
+    const { model } = await this.#ports.backbones.open(backbone);
+    return defaultSettings(
+      method,
+      model,
+      dataset ? (await this.#ports.datasets.view(dataset)).counts.train : 0,
+    );
+  }
+
+  /** A plan with every setting there, checked. Throws `SettingsError`. */
+  async complete(plan: RunPlan): Promise<RunPlan & { settings: Settings }> {
+    const method = methodById(plan.method);
+    const defaults = await this.defaults(plan.dataset, plan.backbone, method);
+    const settings = completeSettings(method, plan.settings, defaults);
+    checkSize(await this.#ports.backbones.open(plan.backbone), settings);
+    return { ...plan, settings };
+  }
+
+  /** Throws what does not fit: `SettingsError`, `MethodError`, `NoDatasetError`. */
+  async estimate(plan: RunPlan): Promise<Estimate> {
+    const { backbones, datasets, trainer, speeds } = this.#ports;
+    const { settings } = await this.complete(plan);
+    const { model } = await backbones.open(plan.backbone);
+    const { classes, counts } = await datasets.view(plan.dataset);
+    const key = JSON.stringify([plan.backbone, plan.method, settings, classes.length, counts, speeds.speed]);
+    const known = this.#estimates.get(key);
+    if (known) return known;
+    const machine = {
+      limit: trainer.limits.maxBindingBytes,
+      speed: speeds.speed,
+      software: trainer.software,
+    };
+    const data = { classes: classes.length, counts: counts as Record<Split, number> };
+    const made = estimateOf({ model, method: methodById(plan.method), settings }, data, machine);
+    this.#estimates.set(key, made);
+    if (this.#estimates.size > kept) this.#estimates.delete(this.#estimates.keys().next().value!);
+    return made;
+  }
+}
+
+function checkSize({ card }: OpenBackbone, settings: Settings): void {
+  const { min, max, multiple } = card.imageSize;
+  const side = settings.image_size as number;
+  if (side >= min && side <= max && side % multiple === 0) return;
+  const near = Math.min(max, Math.max(min, Math.round(side / multiple) * multiple));
+  throw new SettingsError(
+    `${card.title} takes an image size of ${min} to ${max} in steps of ${multiple}, and ${side} is none of these. Try ${near}.`,
+  );
+}

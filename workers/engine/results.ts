@@ -1,0 +1,263 @@
+import { withImageSize } from '../../models/data/preprocess.ts';
+import { methodById } from '../../models/methods/index.ts';
+import type { Pool } from '../datasets/jobs.ts';
+import { imageBlob, StoredPictures } from '../datasets/pictures.ts';
+import { type DatasetStore, NoDatasetError, type OpenDataset } from '../datasets/store.ts';
+import type { Prediction, Report, Spectrum } from '../protocol.ts';
+import { adapterZip } from '../session/adapter.ts';
+import { freshProgress, type Progress } from '../session/checkpoint.ts';
+import { softmax } from '../session/metrics.ts';
+import type { Files, Pictures } from '../session/ports.ts';
+import { probeLogits } from '../session/probe.ts';
+import { reportOf } from '../session/report.ts';
+import type { Backbones } from './backbones.ts';
+import { lastProgress } from './checkpoints.ts';
+import { loadProbe } from './probeFile.ts';
+import { isActive, type RunRecord, RunStateError } from './record.ts';
+import { type RunStore, runFolder } from './runStore.ts';
+import type { RunSession, Trainer } from './trainer.ts';
+
+interface Ports {
+  readonly files: Files;
+  readonly pool: Pool;
+  readonly datasets: DatasetStore;
+  readonly backbones: Backbones;
+  readonly trainer: Trainer;
+  readonly runs: RunStore;
+  /** Progress of opening a run again. */
+  report(phase: string, done: number, total: number): void;
+  tick(): number;
+}
+
+/** A session with a run's trained values in place. `pictures` tells whether it has the data set or its classes alone. */
+interface Kept {
+  readonly id: string;
+  readonly session: RunSession;
+  readonly pictures: boolean;
+}
+
+/** Files that a base needs to be loaded by transformers or timm. */
+const baseFiles = ['config.json', 'preprocessor_config.json', 'model.safetensors'];
+
+/**
+ * What is done with a run once it rests: report, spectra, predictions, the file. One session is kept for it, that of
+ * the last training or one opened again from the run's checkpoint; commands on it go one after another.
+ */
+export class Results {
+  readonly #ports: Ports;
+  #kept: Kept | null = null;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(ports: Ports) {
+    this.#ports = ports;
+  }
+
+  /** Takes over the session of a training that ended. */
+  keep(id: string, session: RunSession): void {
+    this.drop();
+    this.#kept = { id, session, pictures: true };
+  }
+
+  /** Gives back the session of a run for training, where it is at hand, and frees any other. */
+  release(id: string): RunSession | null {
+    const kept = this.#kept;
+    this.#kept = null;
+    if (kept?.id === id && kept.pictures) return kept.session;
+    kept?.session.destroy();
+    return null;
+  }
+
+  /** Frees what is kept: its device is gone, or the memory is needed. */
+  drop(): void {
+    this.#kept?.session.destroy();
+    this.#kept = null;
+  }
+
+  /** Waits until no command uses the kept session. */
+  settled(): Promise<unknown> {
+    return this.#tail.catch(() => undefined);
+  }
+
+  report(id: string): Promise<Report> {
+    return this.#alone(async () => {
+      const record = this.#ports.runs.get(id);
+      const progress = await this.#progress(record);
+      const step = progress.best?.step ?? progress.step;
+      let { report } = record;
+      if (report?.step !== step) {
+        const session = await this.#open(record, 'needed');
+        await session.takeBest();
+        const made = await reportOf(session, progress.knobs);
+        if (!made)
+          throw new RunStateError(
+            `"${record.view.name}" has no validation or test pictures, so there is nothing to score.`,
+          );
+        report = { ...made, step };
+        const test = made.split === 'test' ? { test: made.score } : {};
+        await this.#ports.runs.change(id, { report }, { ...test, probe: made.baseScore });
+      }
+      const pictures = await this.#pictures(record);
+      const mistakes = await Promise.all(
+        report.mistakes.map(async (mistake) => ({
+          ...mistake,
+          path: pictures.samples[mistake.sample].path,
+          image: await pictures.thumbnail(mistake.sample),
+        })),
+      );
+      return { ...report, mistakes };
+    });
+  }
+
+  spectra(id: string): Promise<Spectrum[]> {
+    return this.#alone(async () => (await this.#open(this.#ports.runs.get(id), 'none')).spectra());
+  }
+
+  predict(id: string, picture: Blob): Promise<Prediction> {
+    return this.#alone(async () => {
+      const record = this.#ports.runs.get(id);
+      const session = await this.#open(record, 'none');
+      const { files, pool, backbones, tick } = this.#ports;
+      const backbone = await backbones.open(record.view.plan.backbone);
+      const side = session.options.settings.image_size as number;
+      const preprocessor = withImageSize(backbone.preprocessor, side);
+      const read = async () => new Uint8Array(await picture.arrayBuffer());
+      const [pixels, { thumbnail }] = await Promise.all([
+        pool.load(read, 'The picture', { preprocessor, side, view: null }),
+        pool.inspect(read, 'The picture'),
+      ]);
+      const begun = tick();
+      const { knobs } = await this.#progress(record, session);
+      const { logits, features } = await session.predict(pixels, knobs);
+      const ms = tick() - begun;
+      const probe = await loadProbe(files, id);
+      return {
+        classes: record.view.classes,
+        withAdapter: softmax(logits),
+        withoutAdapter: probe && softmax(probeLogits(probe, features)),
+        thumbnail: imageBlob(thumbnail),
+        ms,
+      };
+    });
+  }
+
+  exportAdapter(id: string, withBase: boolean): Promise<{ name: string; zip: Blob }> {
+    return this.#alone(async () => {
+      const record = this.#ports.runs.get(id);
+      const session = await this.#open(record, 'wished');
+      const backbone = await this.#ports.backbones.open(record.view.plan.backbone);
+      const { card, config, preprocessor } = backbone;
+      const files = withBase
+        ? new Map(
+            await Promise.all(baseFiles.map(async (name) => [name, await backbone.file(name)] as const)),
+          )
+        : undefined;
+      const progress = await this.#progress(record, session);
+      const zip = await adapterZip({
+        session,
+        backbone: {
+          id: card.id,
+          title: card.title,
+          licence: card.licence,
+          about: card.about,
+          config,
+          preprocessor,
+          files,
+        },
+        run: {
+          name: record.view.name,
+          dataset: record.view.datasetName,
+          split: splitWords(session),
+          seconds: progress.steps.reduce((sum, { ms }) => sum + ms, 0) / 1000,
+          progress,
+          report: record.report,
+        },
+      });
+      return {
+        name: `${fileName(record.view.name)}.zip`,
+        zip: new Blob([zip as BlobPart], { type: 'application/zip' }),
+      };
+    });
+  }
+
+  /** Commands wait for each other: they share programs and buffers. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#tail.catch(() => undefined).then(work);
+    this.#tail = mine;
+    return mine;
+  }
+
+  async #progress(record: RunRecord, session?: RunSession): Promise<Progress> {
+    const progress = await lastProgress(this.#ports.files, `${runFolder(record.id)}checkpoints`);
+    if (progress) return progress;
+    if (record.view.state === 'imported') return freshProgress(session?.startKnobs() ?? {});
+    throw new RunStateError(`"${record.view.name}" has no checkpoint yet. Resume it first.`);
+  }
+
+  /** The kept session where it fits, else one opened from the best checkpoint, or the newest. */
+  async #open(record: RunRecord, pictures: 'needed' | 'wished' | 'none'): Promise<RunSession> {
+    const { id, view } = record;
+    if (isActive(view.state))
+      throw new RunStateError(`"${view.name}" is training. Pause it, or wait until it is done.`);
+    if (this.#kept?.id === id && (this.#kept.pictures || pictures !== 'needed')) return this.#kept.session;
+    this.drop();
+    const { backbones, files, trainer, report } = this.#ports;
+    const backbone = await backbones.open(view.plan.backbone);
+    await backbone.fetch((done, total) => report('Fetching the backbone', done, total));
+    const data = pictures === 'none' ? null : await this.#data(record, pictures === 'needed');
+    const session = await trainer.open({
+      files,
+      backbone,
+      method: methodById(view.plan.method),
+      settings: view.plan.settings,
+      pictures: data ?? classesAlone(view.classes),
+      folder: `${runFolder(id)}checkpoints`,
+      report: (phase, { done, total }) => report(phase, done, total),
+    });
+    this.#kept = { id, session, pictures: data !== null };
+    await session.takeLast();
+    await session.takeBest();
+    return session;
+  }
+
+  /** The run's pictures; null for an adapter made elsewhere, or where a data set that is only wished for is gone. */
+  async #data(record: RunRecord, needed: boolean): Promise<StoredPictures | null> {
+    if (record.datasetHash === null) return null;
+    try {
+      return await this.#pictures(record);
+    } catch (error) {
+      if (error instanceof NoDatasetError && !needed) return null;
+      throw error;
+    }
+  }
+
+  async #pictures(record: RunRecord): Promise<StoredPictures> {
+    const { datasets, backbones, files, pool } = this.#ports;
+    const { plan } = record.view;
+    const { rows, edited }: OpenDataset = await datasets.at(plan.dataset, record.edits);
+    const { preprocessor } = await backbones.open(plan.backbone);
+    return new StoredPictures(edited, rows, { files, pool }, preprocessor);
+  }
+}
+
+/** Names of classes without any picture: enough to predict, and to describe an adapter made elsewhere. */
+function classesAlone(classes: readonly string[]): Pictures {
+  return { classes, samples: [], hash: 'none', load: async () => [] };
+}
+
+function splitWords(session: RunSession): string {
+  const [train, val, test] = (['train', 'val', 'test'] as const).map(
+    (split) => session.samplesOf(split).length,
+  );
+  return `${train} to train on, ${val} for validation, ${test} for the test`;
+}
+
+/** A run's name as a file's: letters, digits and dashes. */
+function fileName(name: string): string {
+  const plain = name.normalize('NFKD').replace(/[^\p{L}\p{N}]+/gu, '-');
+  return (
+    plain
+      .replace(/^-+|-+$/g, '')
+      .slice(0, 60)
+      .toLowerCase() || 'adapter'
+  );
+}

@@ -1,0 +1,197 @@
+import { methodById } from '../../models/methods/index.ts';
+import type { RunCurves, RunPlan, RunView } from '../protocol.ts';
+import { lastProgress } from './checkpoints.ts';
+import { Life, type LifePorts } from './life.ts';
+import type { Plans } from './plans.ts';
+import { isActive, type RunRecord, RunStateError } from './record.ts';
+import type { Results } from './results.ts';
+import { runFolder } from './runStore.ts';
+import { type Tabs, TrainerLine, type Turn, trainerLock } from './tabs.ts';
+
+interface Ports extends LifePorts {
+  readonly tabs: Tabs;
+  readonly plans: Plans;
+  readonly results: Results;
+  now(): number;
+  newId(): string;
+}
+
+/** The commands on runs: starts them, lets one train at a time, and steers those that do. */
+export class Runs {
+  readonly #ports: Ports;
+  readonly #line: TrainerLine;
+  readonly #lives = new Map<string, { life: Life; over: Promise<void> }>();
+  #watching = false;
+
+  constructor(ports: Ports) {
+    this.#ports = ports;
+    this.#line = new TrainerLine(ports.tabs);
+  }
+
+  /** Throws what does not fit the plan, and `OtherTabTrains`. */
+  async create(given: RunPlan): Promise<RunView> {
+    const { plans, datasets, backbones, runs, now, newId } = this.#ports;
+    const plan = await plans.complete(given);
+    const { record, edited } = await datasets.open(plan.dataset);
+    const { classes, counts } = await datasets.view(plan.dataset);
+    if (classes.length < 2)
+      throw new RunStateError(
+        'There is one class only, so there is nothing to tell apart. Add a second one.',
+      );
+    if (counts.train === 0)
+      throw new RunStateError('There is no picture to train on. Add pictures, or change the split.');
+    const method = methodById(plan.method);
+    const { model, hash } = await backbones.open(plan.backbone);
+    method.attach({ modules: model.modules, blocks: model.blocks }, plan.settings);
+    const turn = await this.#line.enter();
+    try {
+      const rank = plan.settings.r === undefined ? '' : ` r${plan.settings.r}`;
+      const view: RunView = {
+        id: newId(),
+        name: `${method.card.title}${rank} on ${record.name}`,
+        plan,
+        datasetName: record.name,
+        classes: classes.map(({ name }) => name),
+        createdAt: now(),
+        state: 'queued',
+        progress: { phase: 'Waiting', done: 0, total: 0, unit: '', perSecond: null, secondsLeft: null },
+      };
+      const { id } = view;
+      const rest = { edits: record.edits, datasetHash: edited.hash, backboneHash: hash };
+      await runs.add({ version: 1, id, view, ...rest, epoch: 1, report: null, removedAt: null });
+      this.#begin(runs.get(id), turn);
+      return runs.get(id).view;
+    } catch (error) {
+      turn.leave();
+      throw error;
+    }
+  }
+
+  async resume(id: string): Promise<void> {
+    const { runs } = this.#ports;
+    const record = runs.get(id);
+    if (isActive(record.view.state)) return;
+    // Before a place in the line is taken, for its message.
+    if (record.view.state === 'done' || record.view.state === 'imported')
+      throw new RunStateError(`"${record.view.name}" is complete; there is nothing left to resume.`);
+    await this.#lives.get(id)?.over;
+    const turn = await this.#line.enter();
+    try {
+      await runs.change(id, { epoch: record.epoch + 1 });
+      await runs.move(id, 'queued');
+      this.#begin(runs.get(id), turn);
+    } catch (error) {
+      turn.leave();
+      throw error;
+    }
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.#ask(id, 'pause');
+  }
+
+  async stop(id: string): Promise<void> {
+    const { runs } = this.#ports;
+    const { state } = runs.get(id).view;
+    if (state === 'paused' || state === 'interrupted' || state === 'failed') return runs.move(id, 'stopped');
+    await this.#ask(id, 'stop');
+  }
+
+  /** Moves a knob of a training run; it takes effect at the next step and is kept in the run's journal. */
+  async turn(id: string, knob: string, value: number): Promise<void> {
+    const { view } = this.#ports.runs.get(id);
+    const life = this.#lives.get(id)?.life;
+    const known = life?.session?.startKnobs();
+    if (!life || !known || view.state !== 'running')
+      throw new RunStateError(`"${view.name}" is not training now, so no knob can be turned.`);
+    if (!(knob in known) || !Number.isFinite(value))
+      throw new RunStateError(
+        `${knob} cannot be turned while it trains; ${Object.keys(known).join(', ')} can.`,
+      );
+    life.control.turns.push({ knob, value });
+  }
+
+  async curves(id: string): Promise<RunCurves> {
+    const record = this.#ports.runs.get(id);
+    const stored = await lastProgress(this.#ports.files, `${runFolder(id)}checkpoints`);
+    const { steps = [], evals = [], journal = [] } = stored ?? {};
+    const life = this.#lives.get(id)?.life;
+    if (!life || !isActive(record.view.state)) return { steps, evals, journal };
+    // What came since the checkpoint is in memory alone.
+    const begun = steps.at(-1)?.step ?? 0;
+    return {
+      steps: [...steps, ...life.curves.steps.filter(({ step }) => step > begun)],
+      evals: [...evals, ...life.curves.evals.filter(({ step }) => step > (evals.at(-1)?.step ?? 0))],
+      journal,
+    };
+  }
+
+  async rename(id: string, name: string): Promise<RunView> {
+    const { runs } = this.#ports;
+    const trimmed = name.trim();
+    if (!trimmed) throw new RunStateError('A run needs a name.');
+    await runs.change(id, {}, { name: trimmed });
+    return runs.get(id).view;
+  }
+
+  async remove(id: string): Promise<void> {
+    const { runs, now } = this.#ports;
+    const active = this.#lives.get(id);
+    if (active && isActive(runs.get(id).view.state)) {
+      active.life.wish('stop');
+      await active.over;
+    }
+    await runs.change(id, { removedAt: now() });
+  }
+
+  async restore(id: string): Promise<RunView> {
+    await this.#ports.runs.change(id, { removedAt: null });
+    return this.#ports.runs.get(id).view;
+  }
+
+  /** Another tab told of a run. */
+  heard(view: RunView): void {
+    this.#ports.runs.heard(view);
+    if (isActive(view.state)) this.watchOthers();
+  }
+
+  /** Waits for the tab that trains to end; a run it leaves behind as moving was cut off. */
+  watchOthers(): void {
+    const { runs, tabs } = this.#ports;
+    const others = () => runs.list().filter(({ id, state }) => isActive(state) && !this.#lives.has(id));
+    if (this.#watching || others().length === 0) return;
+    this.#watching = true;
+    void tabs.whenFree(trainerLock).then(async () => {
+      this.#watching = false;
+      for (const { id } of others()) await runs.cutOff(id);
+    });
+  }
+
+  async #ask(id: string, what: 'pause' | 'stop'): Promise<void> {
+    const { view } = this.#ports.runs.get(id);
+    const active = this.#lives.get(id);
+    if (active && isActive(view.state)) return active.life.wish(what);
+    if (isActive(view.state))
+      throw new RunStateError(`"${view.name}" trains in another tab. Go there to ${what} it.`);
+    throw new RunStateError(`"${view.name}" is not training now.`);
+  }
+
+  #begin(record: RunRecord, turn: Turn): void {
+    const { id } = record;
+    const { results } = this.#ports;
+    const life = new Life(record, this.#ports);
+    const over = (async () => {
+      await turn.come;
+      await results.settled();
+      life.session = results.release(id);
+      await life.live();
+      if (life.session) results.keep(id, life.session);
+    })().finally(() => {
+      this.#lives.delete(id);
+      turn.leave();
+    });
+    // A life never throws but where the disk refuses its record; the run then shows as it was last written.
+    over.catch(() => undefined);
+    this.#lives.set(id, { life, over });
+  }
+}

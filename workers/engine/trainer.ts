@@ -1,0 +1,123 @@
+import { Gpu } from '../../gpu-shaders/index.ts';
+import type { StudioError } from '../protocol.ts';
+import type { TrainedState } from '../session/checkpoint.ts';
+import { Session, type SessionOptions } from '../session/session.ts';
+import type { OpenBackbone } from './backbones.ts';
+
+/** What the engine asks of a session, on a GPU or without one. */
+export type RunSession = Pick<
+  Session,
+  | 'shape'
+  | 'attachment'
+  | 'parameters'
+  | 'checkpoints'
+  | 'classes'
+  | 'steps'
+  | 'samplesOf'
+  | 'run'
+  | 'startKnobs'
+  | 'logits'
+  | 'evaluate'
+  | 'predict'
+  | 'labelled'
+  | 'probe'
+  | 'takeProbe'
+  | 'takeLast'
+  | 'takeBest'
+  | 'trained'
+  | 'spectra'
+  | 'destroy'
+> & {
+  readonly options: Omit<SessionOptions, 'gpu'>;
+  readonly state: TrainedState;
+};
+
+export type OpenOptions = Omit<SessionOptions, 'gpu' | 'backboneHash' | 'model'> & {
+  readonly backbone: OpenBackbone;
+};
+
+/** What trains on this machine. */
+export interface Trainer {
+  readonly backend: 'webgpu' | 'wasm';
+  readonly name: string;
+  readonly software: boolean;
+  readonly features: readonly string[];
+  /** Largest buffer and largest binding, in bytes. */
+  readonly limits: { readonly maxBufferBytes: number; readonly maxBindingBytes: number };
+  open(options: OpenOptions): Promise<RunSession>;
+  /** Resolves with the reason when the device under the sessions opened so far is lost; never where there is none. */
+  lost(): Promise<string>;
+  /** Takes a new device in place of a lost one. Throws `NoGpuError` where there is none. */
+  renew(): Promise<void>;
+}
+
+/** The device was lost three times in one run. */
+export class DeviceLostError extends Error {
+  override name = 'DeviceLostError';
+  readonly advice =
+    'Close other pages that use the graphics, choose a smaller batch or image size, then resume: the run goes on from its last checkpoint.';
+}
+
+/** Trains on WebGPU. */
+export class GpuTrainer implements Trainer {
+  readonly backend = 'webgpu';
+  readonly #gpu: GPU | undefined;
+  #device: Gpu;
+
+  private constructor(gpu: GPU | undefined, device: Gpu) {
+    this.#gpu = gpu;
+    this.#device = device;
+  }
+
+  /** Throws `NoGpuError`. */
+  static async open(gpu: GPU | undefined): Promise<GpuTrainer> {
+    return new GpuTrainer(gpu, await Gpu.open(gpu));
+  }
+
+  get name(): string {
+    return this.#device.info.description;
+  }
+
+  get software(): boolean {
+    return this.#device.info.software;
+  }
+
+  get features(): readonly string[] {
+    return this.#device.info.features;
+  }
+
+  get limits() {
+    const { maxBufferSize } = this.#device.device.limits;
+    return { maxBufferBytes: maxBufferSize, maxBindingBytes: this.#device.maxBinding };
+  }
+
+  open({ backbone, ...options }: OpenOptions): Promise<RunSession> {
+    return Session.open({
+      ...options,
+      gpu: this.#device,
+      model: backbone.model,
+      backboneHash: backbone.hash,
+    });
+  }
+
+  async lost(): Promise<string> {
+    const { reason, message } = await this.#device.lost;
+    // What we destroyed ourselves is not lost.
+    return reason === 'destroyed' ? new Promise(() => undefined) : message || 'no reason given';
+  }
+
+  async renew(): Promise<void> {
+    // A lost adapter gives no device any more: everything is asked for anew.
+    this.#device = await Gpu.open(this.#gpu);
+  }
+}
+
+/** Why there is no WebGPU here, for the Machine page. */
+export function whyNoGpu(error: Error): StudioError {
+  return {
+    name: error.name,
+    message: `${error.message} Training is limited to a linear probe on frozen features, on the processor.`,
+    advice:
+      'Use Chrome or Edge 113, Safari 26 or Firefox 141, or newer. Where they have it switched off, open chrome://flags, enable "Unsafe WebGPU Support", and check chrome://gpu for a driver on the blocklist.',
+  };
+}

@@ -39,9 +39,12 @@ function Knobs({ sheet }: { sheet: boolean }) {
   const plan = usePlan();
   const open = useView((s) => s.foldOpen);
   const place = useView((s) => s.place);
-  const run = useRuns(selectedRun);
+  const active = useRuns((s) => {
+    const run = selectedRun(s);
+    return run !== null && isActive(run);
+  });
   const { primary, folded } = splitForm(formOf(catalogue, plan.method));
-  const live = place === 'train' && run !== null && isActive(run);
+  const live = place === 'train' && active;
   return (
     <>
       <div className={styles['scroll']}>
@@ -193,18 +196,19 @@ const signed = (value: number, words: (n: number) => string): string =>
 /** Knobs that act at the next step of the run on the stage. */
 function LiveKnobs() {
   const catalogue = useMachine((s) => s.catalogue);
-  const run = useRuns(selectedRun)!;
-  const journal = useRuns((s) => s.ticks[run.id]);
+  const id = useRuns((s) => s.selected)!;
+  const name = useRuns((s) => selectedRun(s)?.name);
+  const plan = useRuns((s) => selectedRun(s)?.plan);
   const [moved, setMoved] = useState<Record<string, number>>({});
   // biome-ignore lint/correctness/useExhaustiveDependencies: another run's knobs start from its own plan.
-  useEffect(() => setMoved({}), [run.id]);
-  const settings = formOf(catalogue, run.plan.method).filter((s) => s.live);
-  if (settings.length === 0) return null;
+  useEffect(() => setMoved({}), [id]);
+  const settings = formOf(catalogue, plan?.method ?? null).filter((s) => s.live);
+  if (!plan || settings.length === 0) return null;
   return (
-    <section className={styles['live']} aria-label={`Live knobs of ${run.name}`} data-moves={journal}>
+    <section className={styles['live']} aria-label={`Live knobs of ${name}`}>
       <h2 className={styles['title']}>While it runs</h2>
       {settings.map((setting) => {
-        const started = run.plan.settings[setting.key] ?? setting.default;
+        const started = plan.settings[setting.key] ?? setting.default;
         return (
           <Knob
             key={setting.key}
@@ -217,7 +221,7 @@ function LiveKnobs() {
             onTurn={(next) => {
               const value = Number(next ?? started);
               setMoved((m) => ({ ...m, [setting.key]: value }));
-              send(run.id, setting.key, value);
+              send(id, setting.key, value);
             }}
           />
         );

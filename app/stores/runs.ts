@@ -53,8 +53,10 @@ export const hasResult = (run: RunView): boolean =>
 export const selectedRun = (state: RunsState): RunView | null =>
   state.runs.find((run) => run.id === state.selected) ?? null;
 
-export function putRun(run: RunView): void {
-  const before = useRuns.getState().runs.find((r) => r.id === run.id);
+export function putRun(news: RunView): void {
+  const before = useRuns.getState().runs.find((r) => r.id === news.id);
+  // A plan never changes; keeping the first copy lets what is drawn from it stand still ten times a second.
+  const run = before ? { ...news, plan: before.plan, classes: before.classes } : news;
   useRuns.setState(({ runs }) => ({
     runs: before ? runs.map((r) => (r.id === run.id ? run : r)) : [run, ...runs],
   }));

@@ -1,7 +1,7 @@
 import type * as P from '../../workers/protocol.ts';
-import { targeted, weights } from '../text/targets.ts';
 import { backbones, catalogue } from './fakeCatalogue.ts';
 import { applyEdit, fashion, recount, understand, wilson } from './fakeData.ts';
+import { estimateOf } from './fakeEstimate.ts';
 import { picture } from './fakePictures.ts';
 import { grow, reportOf, sharesOf, spectraOf } from './fakeScores.ts';
 
@@ -245,31 +245,9 @@ export class FakeStudio implements P.Studio {
   async defaults(_: string | null, backbone: string, method: string) {
     return { ...this.settings(method), ...backbones.find((b) => b.id === backbone)!.defaults };
   }
-  async estimate({ settings, backbone, method, dataset }: P.RunPlan): Promise<P.Estimate> {
-    const card = backbones.find((b) => b.id === backbone)!;
-    const targets = method === 'lora' ? targeted(card, settings['target_modules'] as string[]) : [];
-    const r = Number(settings['r'] ?? 0);
-    const learned = targets.reduce((sum, m) => sum + r * (m.shape[0]! + weights(m) / m.shape[0]!), 12_810);
-    const batch = Number(settings['batch_size']);
-    const images = this.sets.get(dataset)?.at(-1)?.counts.train ?? 0;
-    const steps = Math.ceil(images / batch) * Number(settings['epochs']);
-    const memory = {
-      weights: card.bytes * 2,
-      activations: batch * 9_000_000,
-      optimiser: learned * 12,
-      cache: images * 40_000,
-    };
-    return {
-      trainableParameters: learned,
-      totalParameters: card.parameters + learned,
-      memory: { ...memory, total: memory.weights + memory.activations + memory.optimiser + memory.cache },
-      fileBytes: learned * 4 + 4000,
-      seconds: this.list.size > 0 ? steps * 0.12 : null,
-      steps,
-      frozenShare: method === 'lora' ? 0.31 : 1,
-      warnings: r > 32 ? ['Rank above 32 on this few pictures tends to overfit.'] : [],
-      targets: targets.map((m) => m.path),
-    };
+  async estimate(plan: P.RunPlan) {
+    const images = this.sets.get(plan.dataset)?.at(-1)?.counts.train ?? 0;
+    return estimateOf(plan, images, this.list.size > 0);
   }
 
   private newRun(id: string, name: string, plan: P.RunPlan): P.RunView {
@@ -332,7 +310,8 @@ export class FakeStudio implements P.Studio {
     const timer = setInterval(() => {
       const points = this.advance(run, Math.min(STEPS, this.points.get(run.id)!.steps.length + 2));
       this.listen({ kind: 'points', run: run.id, epoch: 0, ...clone(points) });
-      this.listen({ kind: 'spectra', run: run.id, step: run.latest!.step, spectra: spectraOf(run) });
+      if (points.evals.length > 0)
+        this.listen({ kind: 'spectra', run: run.id, step: run.latest!.step, spectra: spectraOf(run) });
       this.tell(run);
       if (run.state === 'done') this.halt(run.id);
     }, this.tickMs);

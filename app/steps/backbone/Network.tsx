@@ -32,7 +32,12 @@ export function Network({ backbone, targets, onToggle }: Props) {
     8 + Math.round((20 * (Math.log2(weights(m)) - low)) / Math.max(1, high - low));
   return (
     <figure className={styles['network']}>
-      <fieldset className={styles['strip']} aria-label={`Modules of ${backbone.title}`}>
+      <fieldset
+        className={styles['strip']}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must take the keyboard.
+        tabIndex={0}
+        aria-label={`Modules of ${backbone.title}`}
+      >
         {groups.map((group) => (
           <div className={styles['block']} key={`${group.block}/${group.modules[0]!.path}`}>
             {group.modules.map((module) => (

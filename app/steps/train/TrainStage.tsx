@@ -1,6 +1,7 @@
 import { Pause, Play, Square } from 'lucide-react';
+import { memo } from 'react';
 import type { Setting } from '../../../models/describe.ts';
-import type { RunView } from '../../../workers/protocol.ts';
+import type { RunPlan, RunView } from '../../../workers/protocol.ts';
 import { Button } from '../../parts/Button.tsx';
 import { ErrorNote } from '../../parts/ErrorNote.tsx';
 import { NameField } from '../../parts/Inputs.tsx';
@@ -88,7 +89,7 @@ function Run({ run }: { run: RunView }) {
       <State run={run} />
       <Figures run={run} />
       <Curves run={run} />
-      <Started run={run} />
+      <Started plan={run.plan} datasetName={run.datasetName} />
     </div>
   );
 }
@@ -208,29 +209,27 @@ function Figures({ run }: { run: RunView }) {
 }
 
 /** What the run was started from, and how the knobs differ from it by now. */
-function Started({ run }: { run: RunView }) {
+const Started = memo(function Started({ plan: begun, datasetName }: { plan: RunPlan; datasetName: string }) {
   const catalogue = useMachine((s) => s.catalogue);
   const plan = usePlan();
   const datasets = useData((s) => s.datasets);
-  const form = formOf(catalogue, run.plan.method);
+  const form = formOf(catalogue, begun.method);
   const now = settingsOf(plan);
   const changes: string[] = [];
-  if (plan.dataset && plan.dataset !== run.plan.dataset)
+  if (plan.dataset && plan.dataset !== begun.dataset)
     changes.push(`data ${datasets.find((d) => d.id === plan.dataset)?.name ?? 'another'}`);
-  if (plan.method !== run.plan.method)
-    changes.push(`method ${methodOf(catalogue, plan.method)?.title ?? ''}`);
+  if (plan.method !== begun.method) changes.push(`method ${methodOf(catalogue, plan.method)?.title ?? ''}`);
   else
     for (const s of form)
-      if (differs(run, s, now))
-        changes.push(`${s.label.toLowerCase()} ${value(run.plan.settings[s.key])} → ${value(now[s.key])}`);
-  const settings = form.map((s) => [s.label, value(run.plan.settings[s.key] ?? s.default)] as const);
+      if (differs(begun, s, now))
+        changes.push(`${s.label.toLowerCase()} ${value(begun.settings[s.key])} → ${value(now[s.key])}`);
+  const settings = form.map((s) => [s.label, value(begun.settings[s.key] ?? s.default)] as const);
   return (
     <section className={styles['started']} aria-label="Started with">
       <h2>Started with</h2>
       <p>
-        {run.datasetName}, {backboneOf(catalogue, run.plan.backbone)?.title ?? run.plan.backbone},{' '}
-        {methodOf(catalogue, run.plan.method)?.title ?? run.plan.method}. It keeps these whatever is changed
-        now.
+        {datasetName}, {backboneOf(catalogue, begun.backbone)?.title ?? begun.backbone},{' '}
+        {methodOf(catalogue, begun.method)?.title ?? begun.method}. It keeps these whatever is changed now.
       </p>
       <dl>
         {settings.map(([label, words]) => (
@@ -245,11 +244,10 @@ function Started({ run }: { run: RunView }) {
       </p>
     </section>
   );
-}
+});
 
-const differs = (run: RunView, s: Setting, now: Record<string, unknown>): boolean =>
-  run.plan.settings[s.key] !== undefined &&
-  JSON.stringify(run.plan.settings[s.key]) !== JSON.stringify(now[s.key]);
+const differs = (begun: RunPlan, s: Setting, now: Record<string, unknown>): boolean =>
+  begun.settings[s.key] !== undefined && JSON.stringify(begun.settings[s.key]) !== JSON.stringify(now[s.key]);
 
 function value(v: unknown): string {
   if (typeof v === 'number') return figure(v);

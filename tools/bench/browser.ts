@@ -1,0 +1,145 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { type Browser, chromium, type Page } from '@playwright/test';
+import { build, type Plugin } from 'esbuild';
+import { chromiumFlags, chromiumPath } from '../chromium.ts';
+
+export interface Entry {
+  name: string;
+  /** Script that sets `globalThis.bench`. */
+  file: string;
+  args: object;
+}
+
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+/** The peers' pages measure and count with our code, so that all take turns and are counted alike. */
+const sameMeasure: Plugin = {
+  name: 'same-measure',
+  setup(b) {
+    b.onResolve({ filter: /^\.\/(measure|counters)\.js$/ }, ({ path }) => ({
+      path: here(path.replace(/\.js$/, '.ts')),
+    }));
+  },
+};
+
+/**
+ * Opens every entry in a page of one fresh Chromium, and lets their steps go round in turns, so that a slow moment of
+ * the machine meets all of them. Results come in the entries' order; a page's error rejects.
+ */
+export async function runTogether(entries: readonly Entry[]): Promise<unknown[]> {
+  const executablePath = chromiumPath();
+  if (!executablePath)
+    throw new Error('No Chromium was found. Install one, or name one: CHROMIUM=/path npm run bench');
+  const scripts = await Promise.all(entries.map((e) => bundle(e.file)));
+  const server = await serve(scripts);
+  const browser = await chromium.launch({
+    executablePath,
+    args: [...chromiumFlags, '--disable-gpu-watchdog', ...(process.env.CHROMIUM_FLAGS?.split(' ') ?? [])],
+  });
+  try {
+    const turns = new Turns(entries.length);
+    const { port } = server.address() as AddressInfo;
+    const address = (i: number) => `http://localhost:${port}/${i}`;
+    return await Promise.all(entries.map((e, i) => runPage(browser, address(i), e, turns)));
+  } finally {
+    await browser.close();
+    server.close();
+  }
+}
+
+async function bundle(file: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [file],
+    bundle: true,
+    format: 'esm',
+    target: 'esnext',
+    platform: 'browser',
+    write: false,
+    logLevel: 'error',
+    plugins: [sameMeasure],
+  });
+  return outputFiles[0].text;
+}
+
+/** Two headers isolate the pages, which gives them fine-grained timers. */
+async function serve(scripts: readonly string[]): Promise<Server> {
+  const server = createServer(({ url }, response) => {
+    response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
+    response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
+    const [, number, script] = /^\/(\d+)(\.js)?$/.exec(url ?? '') ?? [];
+    response.statusCode = scripts[Number(number)] === undefined ? 404 : 200;
+    response.setHeader('Content-Type', script ? 'text/javascript' : 'text/html');
+    response.end(
+      script
+        ? scripts[Number(number)]
+        : `<!doctype html><link rel="icon" href="data:,"><script type="module" src="/${number}.js"></script>`,
+    );
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  return server;
+}
+
+async function runPage(browser: Browser, address: string, entry: Entry, turns: Turns): Promise<unknown> {
+  const page = await browser.newPage();
+  page.setDefaultTimeout(0);
+  const failed = failureOf(page, entry.name);
+  await page.exposeFunction('takeTurn', () => turns.take(entry.name));
+  const work = async () => {
+    await page.goto(address);
+    await page.waitForFunction('globalThis.bench');
+    const result = await page.evaluate(
+      (args) => (globalThis as unknown as { bench(a: object): Promise<unknown> }).bench(args),
+      entry.args,
+    );
+    turns.leave(entry.name);
+    return result;
+  };
+  return Promise.race([work(), failed]);
+}
+
+function failureOf(page: Page, name: string): Promise<never> {
+  return new Promise((_, reject) => {
+    page.on('pageerror', (e) => reject(new Error(`${name}: ${e.message}`)));
+    page.on('crash', () => reject(new Error(`${name}: its page crashed.`)));
+    page.on('console', (m) => {
+      if (m.type() === 'error') console.error(`[${name}] ${m.text().slice(0, 400)}`);
+    });
+  });
+}
+
+/** One page works at a time, in the order of asking; nobody begins before all have asked once. */
+export class Turns {
+  private readonly queue: { name: string; begin(): void }[] = [];
+  private working: string | null = null;
+  private readonly seen = new Set<string>();
+
+  constructor(private missing: number) {}
+
+  take(name: string): Promise<void> {
+    if (!this.seen.has(name)) {
+      this.seen.add(name);
+      this.missing--;
+    }
+    if (this.working === name) this.working = null;
+    return new Promise((begin) => {
+      this.queue.push({ name, begin });
+      this.next();
+    });
+  }
+
+  leave(name: string): void {
+    if (!this.seen.has(name)) this.missing--;
+    if (this.working === name) this.working = null;
+    this.next();
+  }
+
+  private next(): void {
+    if (this.working !== null || this.missing > 0) return;
+    const first = this.queue.shift();
+    if (!first) return;
+    this.working = first.name;
+    first.begin();
+  }
+}

@@ -1,0 +1,50 @@
+import { type Counted, gpu, since, snapshot } from './counters.ts';
+
+/** What a page hands back. Milliseconds are of wall clock. */
+export interface Measured {
+  losses: number[];
+  /** Each step's time, the first (tracing, compiling) among them. */
+  steps: number[];
+  forwards: number[];
+  /** What the last step asked of WebGPU. */
+  perStep: Record<Counted, number>;
+  /** Most bytes that GPU buffers held at once while training. */
+  peakBytes: number;
+}
+
+export interface Engine {
+  /** Steps 1, 2, …: the loss, once it is read back and the updated adapters are ready on the device. */
+  step?(t: number): Promise<number>;
+  /** The logits of the batch, read back. */
+  forward?(): Promise<unknown>;
+}
+
+declare global {
+  /** Given by the driver: resolves when nobody else in the run is working. A page's turn lasts until it asks again. */
+  var takeTurn: () => Promise<void>;
+}
+
+/** Runs an engine's steps and forward passes, taking turns with the other engines of the run. */
+export async function run(engine: Engine, steps: number, forwards = 3): Promise<Measured> {
+  const result: Measured = { losses: [], steps: [], forwards: [], perStep: since(gpu), peakBytes: 0 };
+  for (let t = 1; engine.step && t <= steps; t++) {
+    await takeTurn();
+    const before = snapshot();
+    const from = performance.now();
+    result.losses.push(await engine.step(t));
+    result.steps.push(performance.now() - from);
+    result.perStep = since(before);
+  }
+  result.peakBytes = gpu.peak;
+  for (let i = 0; engine.forward && i < forwards; i++) {
+    await takeTurn();
+    const from = performance.now();
+    await engine.forward();
+    result.forwards.push(performance.now() - from);
+  }
+  return result;
+}
+
+/** The name under which the peers' pages ask for it. */
+export const measure = (_peer: string, _spec: unknown, { steps, ...engine }: Engine & { steps: number }) =>
+  run(engine, steps);

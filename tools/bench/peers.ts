@@ -1,0 +1,41 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const source = join(root, '..', 'shared', 'bench-peers');
+const copy = join(root, '.cache', 'bench-peers');
+
+const pages = { jax: 'train-jax.page.js', tfjs: 'train-tfjs.page.js' } as const;
+export type Peer = keyof typeof pages;
+export const peerNames = Object.keys(pages) as Peer[];
+export const peerTitles: Record<Peer, string> = { jax: 'jax-js', tfjs: 'TensorFlow.js' };
+
+/** Why the peers cannot run here, or null. */
+export function peersMissing(): string | null {
+  return existsSync(join(source, 'package.json'))
+    ? null
+    : 'The peers are not here (no ../shared/bench-peers): ours and the floor only.';
+}
+
+/** Copies the peers' pages, whose folder may be read-only, and installs what they import. */
+export function installPeers(): void {
+  const manifest = (folder: string) => {
+    const file = join(folder, 'package.json');
+    return existsSync(file) ? readFileSync(file, 'utf8') : '';
+  };
+  const installed = existsSync(join(copy, 'node_modules', '@jax-js', 'jax'));
+  const modules = manifest(source) === manifest(copy) && installed;
+  rmSync(join(copy, 'src'), { recursive: true, force: true });
+  for (const part of ['src', 'package.json'])
+    cpSync(join(source, part), join(copy, part), { recursive: true });
+  if (modules) return;
+  console.log('Installing the peers (jax-js, TensorFlow.js).');
+  const npm = process.env.npm_execpath;
+  const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund'];
+  const [command, ...more] = npm?.endsWith('.js') ? [process.execPath, npm, ...args] : ['npm', ...args];
+  execFileSync(command, more, { cwd: copy, stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+export const peerPage = (peer: Peer): string => join(copy, 'src', pages[peer]);

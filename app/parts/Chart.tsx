@@ -99,6 +99,7 @@ export function Chart(props: Props) {
   const [frame, width] = useWidth();
   const host = useRef<HTMLDivElement | null>(null);
   const plot = useRef<uPlot | null>(null);
+  const readout = useRef<HTMLOutputElement | null>(null);
   const latest = useRef<Extras>({ level, marks, format, range, end });
   latest.current = { level, marks, format, range, end };
   const dark = useMedia('(prefers-color-scheme: dark)');
@@ -109,7 +110,13 @@ export function Chart(props: Props) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: the plot is rebuilt when its look changes; data, marks and size go to the one that stands.
   useEffect(() => {
     if (!host.current || width === 0) return;
-    const made = new uPlot(options(lines, width, height, latest, fileName), data, host.current);
+    const made = new uPlot(
+      options(lines, width, height, latest, fileName, (plot) => {
+        if (readout.current) readout.current.textContent = pointed(plot, xLabel, latest.current.format);
+      }),
+      data,
+      host.current,
+    );
     plot.current = made;
     return () => {
       made.destroy();
@@ -135,6 +142,7 @@ export function Chart(props: Props) {
     <figure className={styles['chart']}>
       <figcaption className={styles['head']}>
         <h2>{title}</h2>
+        <output ref={readout} className={styles['readout']} aria-live="off" />
         <Menu
           label={`Save ${title}`}
           trigger={
@@ -187,6 +195,17 @@ function inWords(
   return `${title} up to ${xLabel} ${x.at(-1) ?? 0}. ${last.join(', ')}.`;
 }
 
+/** The values under the pointer; written past React, since it moves with the mouse. */
+function pointed(plot: uPlot, xLabel: string, format: (v: number) => string): string {
+  const at = plot.cursor.idx;
+  if (at == null) return '';
+  const values = plot.series.slice(1).flatMap((series, i) => {
+    const value = plot.data[i + 1]![at];
+    return value == null ? [] : [`${String(series.label).toLowerCase()} ${format(value)}`];
+  });
+  return `${xLabel} ${plot.data[0][at]}: ${values.join(', ')}`;
+}
+
 function savePng(plot: uPlot, fileName: string): void {
   const canvas = document.createElement('canvas');
   canvas.width = plot.ctx.canvas.width;
@@ -212,6 +231,7 @@ function options(
   height: number,
   extras: { current: Extras },
   key: string,
+  onCursor: (plot: uPlot) => void,
 ): uPlot.Options {
   const [ink, grid, frozen] = [resolve('--ink-3'), resolve('--line'), resolve('--frozen-3')];
   const font = `12px ${getComputedStyle(document.body).fontFamily}`;
@@ -248,7 +268,7 @@ function options(
         points: { show: line.points ?? false, size: 6, fill: resolve(line.colour) },
       })),
     ],
-    hooks: { draw: [(plot) => drawExtras(plot, extras.current, ink, frozen, font)] },
+    hooks: { setCursor: [onCursor], draw: [(plot) => drawExtras(plot, extras.current, ink, frozen, font)] },
   };
 }
 

@@ -56,15 +56,23 @@ interface NameProps {
   onCommit: (value: string) => void;
   style?: CSSProperties;
   testId?: string;
+  /** For a field that comes up to be typed in: takes the focus at once, and says when it lost it. */
+  onLeave?: () => void;
 }
 
 /** A name that is edited where it stands: Enter or leaving keeps it, Escape gives it up. */
-export function NameField({ label, value, onCommit, style, testId }: NameProps) {
+export function NameField({ label, value, onCommit, style, testId, onLeave }: NameProps) {
+  const field = useRef<HTMLInputElement | null>(null);
   const [text, setText] = useState(value);
   const cancelled = useRef(false);
   useEffect(() => setText(value), [value]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when it comes up.
+  useEffect(() => {
+    if (onLeave) field.current?.select();
+  }, []);
   return (
     <input
+      ref={field}
       className={styles['inline']}
       aria-label={label}
       title={label}
@@ -83,6 +91,7 @@ export function NameField({ label, value, onCommit, style, testId }: NameProps) 
         if (!cancelled.current && name !== '' && name !== value) onCommit(name);
         else setText(value);
         cancelled.current = false;
+        onLeave?.();
       }}
     />
   );

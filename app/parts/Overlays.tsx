@@ -1,6 +1,6 @@
 import { X } from 'lucide-react';
 import { DropdownMenu, Dialog as RadixDialog } from 'radix-ui';
-import type { ReactNode } from 'react';
+import { type ReactNode, useRef } from 'react';
 import { IconButton } from './Button.tsx';
 import styles from './parts.module.css';
 
@@ -45,6 +45,8 @@ export interface MenuEntry {
   label: string;
   icon?: ReactNode;
   disabled?: boolean;
+  /** Puts the focus somewhere itself, so the menu must not take it back to its button. */
+  focuses?: boolean;
   perform: () => void;
 }
 
@@ -57,17 +59,30 @@ export function Menu({
   entries: MenuEntry[];
   label: string;
 }) {
+  const leave = useRef(false);
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
-        <DropdownMenu.Content className={styles['menu']} align="end" sideOffset={4} aria-label={label}>
+        <DropdownMenu.Content
+          className={styles['menu']}
+          onCloseAutoFocus={(event) => {
+            if (leave.current) event.preventDefault();
+            leave.current = false;
+          }}
+          align="end"
+          sideOffset={4}
+          aria-label={label}
+        >
           {entries.map((entry) => (
             <DropdownMenu.Item
               key={entry.label}
               className={styles['menuItem']}
               disabled={entry.disabled}
-              onSelect={entry.perform}
+              onSelect={() => {
+                leave.current = entry.focuses ?? false;
+                entry.perform();
+              }}
             >
               {entry.icon}
               {entry.label}

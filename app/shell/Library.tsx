@@ -118,6 +118,7 @@ function RunRow({ run }: { run: RunView }) {
             label={`Name of ${run.name}`}
             value={run.name}
             onCommit={(name) => void rename(run.id, name)}
+            onLeave={() => setEditing(false)}
           />
         </div>
       ) : (
@@ -143,29 +144,17 @@ function RunRow({ run }: { run: RunView }) {
           <Play aria-hidden />
         </IconButton>
       )}
-      <RunMenu
-        run={run}
-        onRename={() => setEditing(true)}
-        onDone={editing ? () => setEditing(false) : undefined}
-      />
+      <RunMenu run={run} onRename={() => setEditing(true)} />
     </li>
   );
 }
 
-function RunMenu({
-  run,
-  onRename,
-  onDone,
-}: {
-  run: RunView;
-  onRename: () => void;
-  onDone?: (() => void) | undefined;
-}) {
+function RunMenu({ run, onRename }: { run: RunView; onRename: () => void }) {
   return (
     <Menu
       label={run.name}
       trigger={
-        <IconButton small className={styles['more']} label={`More for ${run.name}`} onClick={onDone}>
+        <IconButton small className={styles['more']} label={`More for ${run.name}`}>
           <MoreHorizontal aria-hidden />
         </IconButton>
       }
@@ -173,7 +162,7 @@ function RunMenu({
         ...(canResume(run)
           ? [{ label: 'Resume', icon: <Play aria-hidden />, perform: () => void resume(run.id) }]
           : []),
-        { label: 'Rename', icon: <Pencil aria-hidden />, perform: onRename },
+        { label: 'Rename', icon: <Pencil aria-hidden />, focuses: true, perform: onRename },
         ...(hasResult(run)
           ? [
               {

@@ -118,6 +118,7 @@ export function Studio() {
       <Palette />
       <KeyList />
       <DropLayer />
+      <Title />
       <Toaster
         position="bottom-center"
         theme={theme}
@@ -138,7 +139,7 @@ export function Studio() {
 
 /** What concerns the whole page stands above the stage, whichever it is. */
 function Banner() {
-  const { status, error, machine, lost } = useMachine();
+  const { status, error, machine, lost, notice } = useMachine();
   const place = useView((s) => s.place);
   if (place === 'machine') return null;
   if (status === 'failed' && error)
@@ -161,6 +162,12 @@ function Banner() {
         />
       </div>
     );
+  if (notice)
+    return (
+      <div className={styles['banner']}>
+        <ErrorNote error={notice} tone="warning" onDismiss={() => useMachine.setState({ notice: null })} />
+      </div>
+    );
   if (machine?.noWebGpu)
     return (
       <div className={styles['banner']} data-testid="no-webgpu">
@@ -175,6 +182,16 @@ function Banner() {
       </div>
     );
   return null;
+}
+
+/** The tab says how far the run is, for those who look at another one. */
+function Title() {
+  const words = useRuns((s) => {
+    const run = selectedRun(s);
+    if (run?.state !== 'running' || run.progress.total === 0) return 'Graft';
+    return `${Math.floor((run.progress.done / run.progress.total) * 100)} %, ${run.name} · Graft`;
+  });
+  return <title>{words}</title>;
 }
 
 function Rail() {

@@ -36,6 +36,7 @@ export function receive(event: StudioEvent): void {
       return;
     case 'notice':
       note(event.error.message, 'warning');
+      useMachine.setState({ notice: event.error });
       return;
   }
 }

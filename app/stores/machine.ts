@@ -9,6 +9,8 @@ interface MachineState {
   /** Jobs under way that belong to no run: `import`, `neighbours`, `check`. */
   jobs: Record<string, Progress>;
   lost: { error: StudioError; recovered: boolean } | null;
+  /** The engine's last warning that belongs to no run and no command, until it is dismissed. */
+  notice: StudioError | null;
   offlineReady: boolean;
 }
 
@@ -19,6 +21,7 @@ export const useMachine = create<MachineState>()(() => ({
   error: null,
   jobs: {},
   lost: null,
+  notice: null,
   offlineReady: false,
 }));
 

@@ -75,7 +75,7 @@ export function select(id: string | null): void {
   useRuns.setState({ selected: id });
   const run = selectedRun(useRuns.getState());
   if (!run) return;
-  if (curvesOf(run.id).steps.length === 0) void loadCurves(run.id);
+  if (run.state !== 'imported' && curvesOf(run.id).steps.length === 0) void loadCurves(run.id);
   if (hasResult(run)) void loadResult(run.id);
 }
 

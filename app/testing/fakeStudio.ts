@@ -123,12 +123,8 @@ export class FakeStudio implements P.Studio {
       );
   }
 
-  async catalogue() {
-    return clone(catalogue);
-  }
-  async storage() {
-    return { usedBytes: 48_000_000, quotaBytes: 6_000_000_000, persisted: false };
-  }
+  catalogue = async () => clone(catalogue);
+  storage = async () => ({ usedBytes: 48_000_000, quotaBytes: 6_000_000_000, persisted: false });
 
   async take(files: P.DroppedFile[]): Promise<P.Understood> {
     for (let done = 0; done <= files.length; done += Math.max(1, files.length >> 4)) {

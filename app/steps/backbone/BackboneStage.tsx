@@ -2,6 +2,7 @@ import type { BackboneCard } from '../../../models/describe.ts';
 import { useMachine } from '../../stores/machine.ts';
 import { backboneOf, choose, formOf, settingsOf, usePlan } from '../../stores/plan.ts';
 import { bytes, compact, count } from '../../text/format.ts';
+import { Understood } from '../data/Understood.tsx';
 import styles from './backbone.module.css';
 import { Network } from './Network.tsx';
 
@@ -20,6 +21,7 @@ export function BackboneStage() {
   const targets = knob ? settingsOf(plan)[knob.key] : [];
   return (
     <div className={styles['stage']}>
+      <Understood kind="backbone" />
       <header>
         <h1>{backbone.title}</h1>
         <p className={styles['lead']}>{backbone.about}</p>

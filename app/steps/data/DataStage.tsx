@@ -8,7 +8,7 @@ import { ProgressLine } from '../../parts/ProgressLine.tsx';
 import parts from '../../parts/parts.module.css';
 import { save } from '../../parts/save.ts';
 import { engine } from '../../stores/connection.ts';
-import { edit, removeDataset, undoEdit, useData } from '../../stores/data.ts';
+import { edit, undoEdit, useData } from '../../stores/data.ts';
 import { useMachine } from '../../stores/machine.ts';
 import { usePlan } from '../../stores/plan.ts';
 import { csv } from '../../text/csv.ts';
@@ -18,6 +18,7 @@ import styles from './data.module.css';
 import { Invitation } from './Invitation.tsx';
 import { NeighbourChip } from './NeighbourChip.tsx';
 import { SplitEditor } from './SplitEditor.tsx';
+import { Understood } from './Understood.tsx';
 import { Wall } from './Wall.tsx';
 import { Webcam } from './Webcam.tsx';
 
@@ -36,7 +37,7 @@ export function DataStage() {
 
 /** What the last drop was, what went wrong with it, and a drop that is still being read. */
 function Messages() {
-  const { understood, error } = useData();
+  const error = useData((s) => s.error);
   const importing = useMachine((s) => s.jobs['import']);
   return (
     <>
@@ -49,41 +50,29 @@ function Messages() {
         </div>
       )}
       {error && <ErrorNote error={error} onDismiss={() => useData.setState({ error: null })} />}
-      {understood && <Understood />}
+      <NothingFound />
+      <Understood kind="dataset" />
     </>
   );
 }
 
-function Understood() {
-  const understood = useData((s) => s.understood)!;
-  const dismiss = () => useData.setState({ understood: null });
-  if (understood.kind === 'nothing')
-    return (
-      <>
-        <ErrorNote
-          error={{
-            name: 'NothingFound',
-            message: understood.sentence,
-            advice:
-              'Pictures are taken as one folder a class, as a zip of that, or with a CSV of file and label.',
-          }}
-          onDismiss={dismiss}
-        />
-        <RejectedList rejected={understood.rejected} />
-      </>
-    );
+/** A drop in which nothing could be used, and every file's reason. */
+function NothingFound() {
+  const understood = useData((s) => s.understood);
+  if (understood?.kind !== 'nothing') return null;
   return (
-    <div className={styles['understood']} role="status" data-testid="understood">
-      <p>{understood.sentence}</p>
-      {understood.kind === 'dataset' && (
-        <Button size="small" onClick={() => void removeDataset(understood.dataset.id)}>
-          Not this, take it back
-        </Button>
-      )}
-      <Button size="small" look="plain" onClick={dismiss}>
-        Good
-      </Button>
-    </div>
+    <>
+      <ErrorNote
+        error={{
+          name: 'NothingFound',
+          message: understood.sentence,
+          advice:
+            'Pictures are taken as one folder a class, as a zip of that, or with a CSV of file and label.',
+        }}
+        onDismiss={() => useData.setState({ understood: null })}
+      />
+      <RejectedList rejected={understood.rejected} />
+    </>
   );
 }
 

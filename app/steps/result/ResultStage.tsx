@@ -4,6 +4,7 @@ import { ErrorNote } from '../../parts/ErrorNote.tsx';
 import { hasResult, isActive, loadResult, selectedRun, useRuns } from '../../stores/runs.ts';
 import { go } from '../../stores/view.ts';
 import { stateWord } from '../../text/runState.ts';
+import { Understood } from '../data/Understood.tsx';
 import { ClassTable } from './ClassTable.tsx';
 import { Confusion } from './Confusion.tsx';
 import { Headline } from './Headline.tsx';
@@ -40,6 +41,7 @@ function Result({ run }: { run: RunView }) {
   const ready = report !== undefined && 'confusion' in report;
   return (
     <div className={styles['stage']}>
+      <Understood kind="adapter" />
       <Headline run={run} report={ready ? report : null} />
       {report && !ready && (
         <ErrorNote error={report} tone={run.state === 'imported' ? 'warning' : 'error'}>

@@ -79,7 +79,7 @@ function Run({ run }: { run: RunView }) {
               onCommit={(name) => void rename(run.id, name)}
             />
           </h1>
-          <p data-testid="run-state" data-state={run.state}>
+          <p role="status" data-testid="run-state" data-state={run.state}>
             {stateWord(run.state)}, begun {moment(run.createdAt)}
           </p>
         </div>

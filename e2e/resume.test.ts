@@ -35,10 +35,11 @@ test('a tab killed in the middle of a run goes on where it was, to the same bits
 
 async function begin(user: User): Promise<void> {
   await user.drop(tinyVit);
+  await expect(user.page.getByTestId('understood')).toBeVisible({ timeout: 60_000 });
   await user.drop(drawings);
   await expect(user.page.getByTestId('dataset-name')).toHaveText('images', { timeout: 60_000 });
   await user.go('backbone');
-  await user.page.locator('[data-testid^="backbone-"]', { hasText: /vit-tiny/i }).click();
+  await user.page.getByRole('radio', { name: 'vit-tiny' }).check();
   await user.go('method');
   await user.turnAll(knobs);
   await user.train();

@@ -201,7 +201,8 @@ function pointed(plot: uPlot, xLabel: string, format: (v: number) => string): st
   if (at == null) return '';
   const values = plot.series.slice(1).flatMap((series, i) => {
     const value = plot.data[i + 1]![at];
-    return value == null ? [] : [`${String(series.label).toLowerCase()} ${format(value)}`];
+    const name = String(series.label).replace('Train, ', '').toLowerCase();
+    return value == null ? [] : [`${name} ${format(Number(value.toPrecision(3)))}`];
   });
   return `${xLabel} ${plot.data[0][at]}: ${values.join(', ')}`;
 }

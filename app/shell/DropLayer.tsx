@@ -52,7 +52,7 @@ export function DropLayer() {
     <>
       <FileInputs />
       {over && (
-        <div className={styles['dropVeil']} data-clear={clear || undefined}>
+        <div className={styles['dropVeil']} role="status" data-clear={clear || undefined}>
           <div>
             <strong>Drop it</strong>
             <span>A folder of pictures, a zip, an adapter or a backbone: what it is will be found out.</span>

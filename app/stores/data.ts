@@ -41,7 +41,7 @@ export function putDataset(dataset: DatasetView): void {
   useData.setState(({ datasets }) => ({
     datasets: datasets.some((d) => d.id === dataset.id)
       ? datasets.map((d) => (d.id === dataset.id ? dataset : d))
-      : [dataset, ...datasets],
+      : [dataset, ...datasets].sort((a, b) => b.createdAt - a.createdAt),
   }));
 }
 

@@ -58,7 +58,9 @@ export function putRun(news: RunView): void {
   // A plan never changes; keeping the first copy lets what is drawn from it stand still ten times a second.
   const run = before ? { ...news, plan: before.plan, classes: before.classes } : news;
   useRuns.setState(({ runs }) => ({
-    runs: before ? runs.map((r) => (r.id === run.id ? run : r)) : [run, ...runs],
+    runs: before
+      ? runs.map((r) => (r.id === run.id ? run : r))
+      : [run, ...runs].sort((a, b) => b.createdAt - a.createdAt),
   }));
   if (before?.state === run.state) return;
   if (run.state === 'failed' && run.error) note(run.error.message, 'error', run.id);
@@ -134,12 +136,14 @@ export async function remove(id: string): Promise<(() => Promise<void>) | null> 
     fail(id, thrown);
     return null;
   }
-  const left = useRuns.getState().runs.filter((r) => r.id !== id);
-  useRuns.setState(({ selected }) => ({
-    runs: left,
-    selected: selected === id ? (left[0]?.id ?? null) : selected,
-  }));
-  return () => command(id, async () => takeRun(await engine().restoreRun(id)));
+  const { runs, selected } = useRuns.getState();
+  const left = runs.filter((r) => r.id !== id);
+  useRuns.setState({ runs: left, selected: selected === id ? (left[0]?.id ?? null) : selected });
+  return () =>
+    command(id, async () => {
+      putRun(await engine().restoreRun(id));
+      if (selected === id) select(id);
+    });
 }
 
 async function loadCurves(id: string): Promise<void> {

@@ -149,9 +149,9 @@ function ModulesKnob({ setting }: { setting: Setting }) {
         ))}
         {!preset && <option value="own">Own choice</option>}
       </select>
-      <Button size="small" look="plain" onClick={() => go('method')}>
-        {targeted(backbone, value).length} of {backbone.modules.length}
-      </Button>
+      <button type="button" className={styles['reset']} onClick={() => go('method')}>
+        {targeted(backbone, value).length} of {backbone.modules.length} modules
+      </button>
     </div>
   );
 }

@@ -10,6 +10,8 @@ import { byteSize, type Tensor } from '../graph/tensor.ts';
 import { type Dispatch, type Field, Program, type Report } from '../program.ts';
 import type { Slice, State } from '../state.ts';
 import { type Schedule, type ScheduleRequest, schedule } from './schedule.ts';
+import type { Target } from './target.ts';
+import { targetFor } from './tune.ts';
 import type { KernelCall, Place } from './writer.ts';
 
 /** Dispatches that run after the traced ones, on buffers of their own naming (the optimiser). */
@@ -24,11 +26,13 @@ export interface Tail {
   owned?: readonly GPUBuffer[];
 }
 
-export interface ProgramSpec extends Omit<ScheduleRequest, 'limit' | 'placed' | 'fold'> {
+export interface ProgramSpec extends Omit<ScheduleRequest, 'limit' | 'placed' | 'fold' | 'target'> {
   label: string;
   /** Gradients to leave in the state's flat buffer, by the trainable's name. */
   gradients?: ReadonlyMap<string, Tensor>;
   tail?: Tail;
+  /** Kernel forms to use instead of the measured ones. */
+  target?: Target;
 }
 
 /** Inputs and outputs up to this size share one buffer each, written and read back in one piece. */
@@ -38,11 +42,16 @@ const SMALL = 65536;
 export async function compile(state: State, spec: ProgramSpec): Promise<Program> {
   const { gpu } = state;
   const placed = new Map([...(spec.gradients ?? [])].map(([name, t]) => [t, `g:${name}`]));
-  const plan = schedule({ outputs: spec.outputs, placed, limit: gpu.maxBinding });
+  const target =
+    spec.target ??
+    (await targetFor(gpu, [...Object.values(spec.outputs), ...placed.keys()], (scratch, y, form) =>
+      compile(scratch, { label: 'measure', outputs: { y }, target: form }),
+    ));
+  const plan = schedule({ outputs: spec.outputs, placed, limit: gpu.maxBinding, target });
   for (const t of spec.tail?.inputs ?? []) plan.leaves.set(`p:input:${(t.node.attrs as InputAttrs).name}`, t);
   for (const [name, bytes] of Object.entries(spec.tail?.outputs ?? {}))
     plan.outputs.set(name, { key: `o:${name}`, dtype: 'f32', bytes });
-  return new Builder(gpu, state, spec, plan).build(await foldConstants(state, plan.folded));
+  return new Builder(gpu, state, spec, plan).build(await foldConstants(state, plan.folded, target));
 }
 
 type Folded = Map<Tensor, Slice>;
@@ -50,10 +59,11 @@ type Folded = Map<Tensor, Slice>;
 async function foldConstants(
   state: State,
   folded: readonly Tensor[],
+  target: Target,
 ): Promise<{ slices: Folded; owned: GPUBuffer[] }> {
   if (!folded.length) return { slices: new Map(), owned: [] };
   const outputs = Object.fromEntries(folded.map((t, i) => [`folded${i}`, t]));
-  const plan = schedule({ outputs, limit: state.gpu.maxBinding, fold: false });
+  const plan = schedule({ outputs, limit: state.gpu.maxBinding, target, fold: false });
   const program = await new Builder(state.gpu, state, { label: 'fold', outputs }, plan).build({
     slices: new Map(),
     owned: [],

@@ -1,5 +1,6 @@
 import type { Node, Tensor } from '../graph/tensor.ts';
 import { type Group, isInline, rootOf } from './fuse.ts';
+import type { Target } from './target.ts';
 import {
   broadcastIndex,
   type Epilogue,
@@ -12,7 +13,7 @@ import {
 } from './writer.ts';
 
 /** Writes the dispatches of one group. */
-export function emitGroup(group: Group, placeOf: (t: Tensor) => Place): KernelCall[] {
+export function emitGroup(group: Group, placeOf: (t: Tensor) => Place, target: Target): KernelCall[] {
   const epilogue = epilogueOf(group);
   const { anchor } = group;
   if (!anchor) return [emitMaps(group, epilogue, placeOf)];
@@ -29,7 +30,15 @@ export function emitGroup(group: Group, placeOf: (t: Tensor) => Place): KernelCa
   if (lower.kind !== 'kernels') throw new Error(`'${anchor.op.name}' cannot anchor a kernel.`);
   const stored = new Set(group.stores);
   const reads = (i: number) => stored.has(anchor.outputs[i]) || (i === 0 && group.maps.length > 0);
-  const writer = new KernelWriter(anchor.inputs, anchor.outputs, labelOf(group), placeOf, epilogue, reads);
+  const writer = new KernelWriter(
+    anchor.inputs,
+    anchor.outputs,
+    labelOf(group),
+    placeOf,
+    epilogue,
+    reads,
+    target,
+  );
   lower.emit(writer, anchor.attrs);
   if (writer.calls.length && flops) writer.calls[0].flops += flops;
   return writer.calls;

@@ -11,6 +11,7 @@ import { byteSize, nodesOf, type Tensor } from '../graph/tensor.ts';
 import { emitGroup } from './emit.ts';
 import { fuse, isInline, rootOf } from './fuse.ts';
 import { type Lifetime, type MemoryPlan, planMemory } from './plan.ts';
+import type { Target } from './target.ts';
 import type { KernelCall, Place } from './writer.ts';
 
 /** A traced computation as a fixed list of dispatches with planned memory; no GPU object in it yet. */
@@ -31,12 +32,20 @@ export interface ScheduleRequest {
   placed?: ReadonlyMap<Tensor, string>;
   /** Largest arena or binding, in bytes. */
   limit: number;
+  /** The device's kernel variants. */
+  target: Target;
   /** Leaves constants unfolded: used for the folding program itself. */
   fold?: boolean;
 }
 
 /** Turns outputs into dispatches. */
-export function schedule({ outputs, placed = new Map(), limit, fold = true }: ScheduleRequest): Schedule {
+export function schedule({
+  outputs,
+  placed = new Map(),
+  limit,
+  target,
+  fold = true,
+}: ScheduleRequest): Schedule {
   const roots = [...Object.values(outputs), ...placed.keys()];
   const folded = fold ? foldable(roots) : [];
   const isFolded = new Set(folded);
@@ -67,7 +76,7 @@ export function schedule({ outputs, placed = new Map(), limit, fold = true }: Sc
   const calls: KernelCall[] = [];
   const lives = new Map<string, Lifetime>();
   groups.forEach((group, at) => {
-    const emitted = emitGroup(group, placeOf);
+    const emitted = emitGroup(group, placeOf, target);
     calls.push(...emitted);
     for (const place of emitted.flatMap((c) => c.bindings.map((b) => b.place))) {
       if (!place.key.startsWith('t:')) continue;

@@ -1,5 +1,6 @@
 import { type DType, type Shape, sizeOf, stridesOf, type Tensor, type TensorType } from '../graph/tensor.ts';
 import { helperSource } from '../kernels/helpers.ts';
+import type { Target } from './target.ts';
 
 /** Memory that a kernel binds: a tensor's root, or scratch space that lives for one node. */
 export interface Place {
@@ -85,6 +86,7 @@ export interface Grid {
 export class KernelText {
   private readonly bindings: Binding[] = [];
   private readonly helpers = new Set<string>();
+  private readonly extensions = new Set<string>();
   private finishBody: string | null = null;
 
   constructor(
@@ -113,6 +115,11 @@ export class KernelText {
     this.helpers.add(helper);
   }
 
+  /** Turns on a WGSL extension that the device must have. */
+  enable(extension: string): void {
+    this.extensions.add(extension);
+  }
+
   /** Statement that hands the anchor's element `index` to the fused maps, which store what others read. */
   finish(index: string, value: string): string {
     if (!this.epilogue) throw new Error('This kernel has no primary output to finish.');
@@ -134,7 +141,8 @@ export class KernelText {
       this.finishBody === null
         ? ''
         : `fn finish(i: u32, v: ${this.epilogue!.type}) {\n${this.finishBody}\n}\n`;
-    const code = `${decls.join('\n')}\n${helperSource(this.helpers)}${declarations}\n${finish}
+    const enables = [...this.extensions].map((e) => `enable ${e};\n`).join('');
+    const code = `${enables}${decls.join('\n')}\n${helperSource(this.helpers)}${declarations}\n${finish}
 @compute @workgroup_size(${workgroup.join(', ')})
 fn main(@builtin(global_invocation_id) gid: vec3u, @builtin(local_invocation_id) lid: vec3u,
   @builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -158,6 +166,7 @@ export class KernelWriter {
     private readonly epilogue: Epilogue | null,
     /** Whether anybody reads output `i`: an operation may skip what nobody does. */
     readonly reads: (output: number) => boolean,
+    readonly target: Target,
   ) {}
 
   /** Space that lives while this node runs. */

@@ -1,3 +1,4 @@
+import type { ProductForm } from '../compile/target.ts';
 import type { Access, KernelText, KernelWriter } from '../compile/writer.ts';
 import type { MatmulAttrs, MatmulSizes } from '../ops/matmul.ts';
 
@@ -6,14 +7,17 @@ import type { MatmulAttrs, MatmulSizes } from '../ops/matmul.ts';
  * without workgroup memory. Operands are read as vec4 along their contiguous axis where its length is a multiple
  * of four, else element by element with bounds.
  *
+ * In the quad forms four neighbouring invocations hold tiles side by side: each reads a quarter of the rows of a that
+ * all four need, and gets the others by subgroup operations. Reads cost SwiftShader six times a multiplication.
+ *
  * Shapes: a [batch, m, k] (or [batch, k, m]), b [k, n] or [batch, k, n] (or transposed).
  * Grid: columns of tiles, rows of tiles, batch. Memory: registers only.
  */
 export function matmulKernel(w: KernelWriter, s: MatmulSizes, attrs: MatmulAttrs): void {
-  const tile = chooseTile(s);
+  const tile = chooseTile(s, attrs, w.target.product);
   w.kernel('tile', (k) => ({
     body: tileBody(k, w, s, attrs, tile),
-    workgroup: [tile.wx, tile.wy, 1],
+    workgroup: [tile.wx * tile.wy, 1, 1],
     grid: [Math.ceil(s.n / (4 * tile.cn * tile.wx)), Math.ceil(s.m / (tile.rm * tile.wy)), s.batch],
   }));
 }
@@ -22,17 +26,21 @@ interface Tile {
   /** Rows and vec4 columns an invocation holds. */
   rm: number;
   cn: number;
+  /** Invocations side by side and one above the other in a workgroup. */
   wx: number;
   wy: number;
+  quad: boolean;
 }
 
 /** Tall tiles reuse what they read; narrow results (a LoRA rank) get narrow ones so that no lane idles. */
-function chooseTile({ m, n }: MatmulSizes): Tile {
+function chooseTile({ m, n }: MatmulSizes, { ta }: MatmulAttrs, form: ProductForm): Tile {
+  if (form !== 'lone' && !ta && n >= 32 && m >= 8)
+    return { rm: form === 'tall' && m >= 64 ? 16 : 8, cn: 2, wx: 8, wy: 4, quad: true };
   const cn = n > 4 ? 2 : 1;
   const rm = m >= 8 ? 8 : m >= 4 ? 4 : m >= 2 ? 2 : 1;
   const columns = Math.ceil(n / (4 * cn));
   const wx = Math.min(8, columns >= 8 ? 8 : columns >= 4 ? 4 : columns >= 2 ? 2 : 1);
-  return { rm, cn, wx, wy: Math.max(1, Math.min(32 / wx, Math.ceil(m / rm))) };
+  return { rm, cn, wx, wy: Math.max(1, Math.min(32 / wx, Math.ceil(m / rm))), quad: false };
 }
 
 const range = (n: number) => [...Array(n).keys()];
@@ -56,9 +64,7 @@ function tileBody(k: KernelText, w: KernelWriter, s: MatmulSizes, { ta, tb }: Ma
       ),
     ].join('\n');
   return `
-  let col = gid.x * ${4 * t.cn}u;
-  let row = gid.y * ${t.rm}u;
-  if (row >= ${s.m}u || col >= ${s.n}u) { return; }
+${place(k, s, t)}
   let aBase = gid.z * ${s.m * s.k}u;
   let bBase = ${s.sharedB ? '0u' : `gid.z * ${s.k * s.n}u`};
   ${rows.flatMap((i) => cols.map((c) => `var c${i}_${c} = vec4f();`)).join(' ')}
@@ -68,6 +74,7 @@ ${step('kq', null)}
 ${tail ? `  {\n${step(`${Math.floor(s.k / 4)}u`, tail)}\n  }` : ''}
   // One copy of the epilogue in the text, not one per element: shaders compile several times faster.
   var tile = array<vec4f, ${t.rm * t.cn}>(${rows.flatMap((i) => cols.map((c) => `c${i}_${c}`)).join(', ')});
+  ${t.quad ? 'if (outside) { return; }' : ''}
   for (var r = 0u; r < min(${t.rm}u, ${s.m}u - row); r++) {
     let y = gid.z * ${s.m * s.n}u + (row + r) * ${s.n}u + col;
     for (var j = 0u; j < min(${4 * t.cn}u, ${s.n}u - col); j++) {
@@ -76,18 +83,42 @@ ${tail ? `  {\n${step(`${Math.floor(s.k / 4)}u`, tail)}\n  }` : ''}
   }`;
 }
 
+/** Declares the tile's first row and column. */
+function place(k: KernelText, s: MatmulSizes, t: Tile): string {
+  const head = `  let tileCol = (wid.x * ${t.wx}u + lane % ${t.wx}u) * ${4 * t.cn}u;
+  let tileRow = (wid.y * ${t.wy}u + lane / ${t.wx}u) * ${t.rm}u;
+  let outside = tileRow >= ${s.m}u || tileCol >= ${s.n}u;`;
+  if (!t.quad) return `${head}\n  if (outside) { return; }\n  let row = tileRow;\n  let col = tileCol;`;
+  // Neighbours count on each other, so a tile outside the result goes along with the last one inside.
+  k.enable('subgroups');
+  const last = (n: number, size: number) => Math.floor((n - 1) / size) * size;
+  return `${head}
+  let row = min(tileRow, ${last(s.m, t.rm)}u);
+  let col = min(tileCol, ${last(s.n, 4 * t.cn)}u);
+  let ownRow = row + lane % 4u * ${t.rm / 4}u;`;
+}
+
 /** The tile's share of a for four steps of k: a vec4 along k for each row, or along rows for each step. */
 function loadA(a: Access, s: MatmulSizes, ta: boolean, t: Tile, kq: string, bound: number | null): string {
   if (!ta) {
-    return range(t.rm)
+    const [first, name] = t.quad ? ['ownRow', 'own'] : ['row', 'a'];
+    const round = t.quad
+      ? range(t.rm).map((i) => {
+          const share = t.rm / 4;
+          return `    let a${i} = quadBroadcast(own${i % share}, ${Math.floor(i / share)}u);`;
+        })
+      : [];
+    return range(t.quad ? t.rm / 4 : t.rm)
       .map((i) => {
-        const row = s.m % t.rm ? `min(row + ${i}u, ${s.m - 1}u)` : `(row + ${i}u)`;
-        if (s.k % 4 === 0) return `    let a${i} = ${a.at4(`aBase / 4u + ${row} * ${s.k / 4}u + ${kq}`)};`;
+        const row = s.m % t.rm ? `min(${first} + ${i}u, ${s.m - 1}u)` : `(${first} + ${i}u)`;
+        if (s.k % 4 === 0)
+          return `    let ${name}${i} = ${a.at4(`aBase / 4u + ${row} * ${s.k / 4}u + ${kq}`)};`;
         const parts = range(4).map((u) =>
           bound !== null && u >= bound ? '0.0' : a.at(`aBase + ${row} * ${s.k}u + 4u * ${kq} + ${u}u`),
         );
-        return `    let a${i} = vec4f(${parts.join(', ')});`;
+        return `    let ${name}${i} = vec4f(${parts.join(', ')});`;
       })
+      .concat(round)
       .join('\n');
   }
   const blocks = Math.ceil(t.rm / 4);

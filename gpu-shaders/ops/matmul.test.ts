@@ -1,10 +1,12 @@
 import { describe, test } from 'vitest';
+import { formsFor } from '../compile/target.ts';
 import { checkOp } from '../testing/checkOp.ts';
+import { testGpu } from '../testing/dawn.ts';
 import { add, gelu, mul } from './elementwise.ts';
 import { matmul } from './matmul.ts';
 
 /** Float64 product of [batch, m, k] and [k, n] or [batch, k, n], either stored transposed. */
-function product(
+function product64(
   a: Float64Array,
   b: Float64Array,
   batch: number,
@@ -45,7 +47,7 @@ describe('matmul', () => {
         checkOp({
           shapes: [ta ? [k, m] : [m, k], tb ? [n, k] : [k, n]],
           build: (a, b) => matmul(a, b, { ta, tb }),
-          reference: (a, b) => product(a, b, 1, m, k, n, ta, tb),
+          reference: (a, b) => product64(a, b, 1, m, k, n, ta, tb),
         }));
 
   for (const [ta, tb, shared] of [
@@ -57,7 +59,7 @@ describe('matmul', () => {
       checkOp({
         shapes: [ta ? [3, 8, 5] : [3, 5, 8], [...(shared ? [] : [3]), ...(tb ? [7, 8] : [8, 7])]],
         build: (a, b) => matmul(a, b, { ta, tb }),
-        reference: (a, b) => product(a, b, 3, 5, 8, 7, ta, tb),
+        reference: (a, b) => product64(a, b, 3, 5, 8, 7, ta, tb),
       }));
 
   test('with bias, activation and residual behind it', () =>
@@ -65,9 +67,26 @@ describe('matmul', () => {
       shapes: [[6, 8], [8, 8], [8], [6, 8]],
       build: (a, b, bias, res) => add(mul(gelu(add(matmul(a, b), bias), 'tanh'), 2), res),
       reference: (a, b, bias, res) =>
-        product(a, b, 1, 6, 8, 8, false, false).map((v, i) => {
+        product64(a, b, 1, 6, 8, 8, false, false).map((v, i) => {
           const x = v + bias[i % 8];
           return x * (1 + Math.tanh(0.7978845608028654 * (x + 0.044715 * x ** 3))) + res[i];
         }),
     }));
+
+  for (const product of ['quad', 'tall'] as const)
+    for (const [m, k, n, tb] of [
+      [9, 8, 33, true],
+      [70, 5, 40, false],
+    ] as const)
+      test(`${m}x${k}x${n}${tb ? ' bT' : ''}, ${product} form`, async ({ skip }) => {
+        const { info } = await testGpu();
+        if (!formsFor(info.features).includes(product)) skip('This adapter has no subgroups.');
+        await checkOp({
+          shapes: [[2, m, k], [2, ...(tb ? [n, k] : [k, n])], [n]],
+          frozen: [1, 2],
+          target: { product },
+          build: (a, b, bias) => add(matmul(a, b, { tb }), bias),
+          reference: (a, b, bias) => product64(a, b, 2, m, k, n, false, tb).map((v, i) => v + bias[i % n]),
+        });
+      });
 });

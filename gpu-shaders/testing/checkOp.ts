@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { compile } from '../compile/build.ts';
+import type { Target } from '../compile/target.ts';
 import { gradients } from '../graph/gradient.ts';
 import { constant, parameter } from '../graph/leaves.ts';
 import { type Shape, sizeOf, type Tensor } from '../graph/tensor.ts';
@@ -29,6 +30,8 @@ export interface OpCase {
   domain?: (x: number, input: number) => number;
   /** Relative to the largest magnitude compared; 1e-4 unless the operation has a reason. */
   tolerance?: number;
+  /** Kernel forms to check instead of the plain ones. */
+  target?: Target;
 }
 
 /** Value against the float64 reference, gradients against central differences of it. */
@@ -39,6 +42,7 @@ export async function checkOp({
   frozen = [],
   domain = (x) => x,
   tolerance = 1e-4,
+  target,
 }: OpCase): Promise<void> {
   const gpu = await testGpu();
   const data = shapes.map((s, i) => noise(sizeOf(s), i + 1).map((x) => domain(x, i)));
@@ -59,6 +63,7 @@ export async function checkOp({
   const program = await compile(state, {
     label: 'check',
     outputs: { y: copy(y) },
+    target,
     gradients: new Map(live.map((i, at) => [`x${i}`, grads[at]])),
   });
   program.run();

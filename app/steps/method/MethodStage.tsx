@@ -1,5 +1,6 @@
 import type { BackboneCard, MethodCard, Setting } from '../../../models/describe.ts';
 import { Segments } from '../../parts/Inputs.tsx';
+import parts from '../../parts/parts.module.css';
 import { trains, useMachine } from '../../stores/machine.ts';
 import { backboneOf, choose, formOf, methodOf, settingsOf, turn, usePlan } from '../../stores/plan.ts';
 import { presetOf, targeted, toggleTarget } from '../../text/targets.ts';
@@ -82,11 +83,10 @@ function Modules({ backbone, setting }: { backbone: BackboneCard; setting: Setti
           <span data-testid="target-count">
             {chosen.length} of {backbone.modules.length}
           </span>
-          <Segments
-            label="Presets"
-            value={preset?.id ?? ''}
-            options={backbone.presets.map((p) => ({ value: p.id, label: p.label }))}
-            onChange={(id) => turn(setting.key, backbone.presets.find((p) => p.id === id)!.targets)}
+          <Presets
+            backbone={backbone}
+            chosen={preset?.id ?? ''}
+            onChoose={(targets) => turn(setting.key, targets)}
           />
         </div>
         <p className={styles['quiet']}>
@@ -101,6 +101,40 @@ function Modules({ backbone, setting }: { backbone: BackboneCard; setting: Setti
       </section>
       {typeof rank === 'number' && sample && <LowRank module={sample} rank={rank} />}
     </>
+  );
+}
+
+const SHORT = 48;
+
+interface PresetsProps {
+  backbone: BackboneCard;
+  chosen: string;
+  onChoose: (targets: string[]) => void;
+}
+
+/** Side by side while their names are short, a list otherwise. */
+function Presets({ backbone, chosen, onChoose }: PresetsProps) {
+  const options = backbone.presets.map((p) => ({ value: p.id, label: p.label }));
+  const choose = (id: string) => {
+    const preset = backbone.presets.find((p) => p.id === id);
+    if (preset) onChoose(preset.targets);
+  };
+  if (options.reduce((sum, o) => sum + o.label.length, 0) <= SHORT)
+    return <Segments label="Presets" value={chosen} options={options} onChange={choose} />;
+  return (
+    <select
+      className={parts['field']}
+      aria-label="Presets"
+      value={chosen}
+      onChange={(event) => choose(event.target.value)}
+    >
+      {chosen === '' && <option value="">Own choice</option>}
+      {options.map((option) => (
+        <option key={option.value} value={option.value}>
+          {option.label}
+        </option>
+      ))}
+    </select>
   );
 }
 

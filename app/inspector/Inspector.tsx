@@ -47,7 +47,7 @@ function Knobs({ sheet }: { sheet: boolean }) {
   const live = place === 'train' && active;
   return (
     <>
-      <div className={styles['scroll']}>
+      <div className={styles['scroll']} key={live ? 'live' : 'plan'}>
         {live && <LiveKnobs />}
         <h2 className={styles['title']}>{live ? 'Next run' : 'Knobs'}</h2>
         {primary.map((setting) => (

@@ -251,7 +251,12 @@ function options(
       y: { range: (_, low, high) => extras.current.range ?? pad(low, high, extras.current.level?.value) },
     },
     axes: [
-      { ...axis, size: 28, grid: { show: false } },
+      {
+        ...axis,
+        size: 28,
+        grid: { show: false },
+        values: (_, ticks) => ticks.map((t) => (Number.isInteger(t) ? t : '')),
+      },
       {
         ...axis,
         size: 52,

@@ -14,32 +14,34 @@ export function LowRank({ module, rank }: { module: ModuleCard; rank: number }) 
   const thin = Math.min(SIDE, Math.max(2, rank * scale));
   const learned = rank * (inputs + outputs);
   const width = w + thin + w + 96;
+  // Drawn from the weight's own top, so that a wide, flat one leaves no empty ground above it.
+  const base = Math.max(h, thin);
   return (
     <section className={styles['lowRank']} aria-label="The update">
       <h2>What it learns there</h2>
       <svg
-        viewBox={`0 0 ${width} ${SIDE + 28}`}
+        viewBox={`0 0 ${width} ${base + 28}`}
         width={width}
-        height={SIDE + 28}
+        height={base + 28}
         role="img"
         aria-label={`A ${outputs} by ${inputs} weight and two factors of rank ${rank}`}
       >
-        <rect x="0" y={SIDE - h} width={w} height={h} fill="var(--frozen-2)" />
-        <text x={w + 24} y={SIDE - h / 2 + 5} textAnchor="middle">
+        <rect x="0" y={base - h} width={w} height={h} fill="var(--frozen-2)" />
+        <text x={w + 24} y={base - h / 2 + 5} textAnchor="middle">
           +
         </text>
-        <rect x={w + 48} y={SIDE - h} width={thin} height={h} fill="var(--accent)" />
-        <text x={w + 60 + thin} y={SIDE - h / 2 + 5} textAnchor="middle">
+        <rect x={w + 48} y={base - h} width={thin} height={h} fill="var(--accent)" />
+        <text x={w + 60 + thin} y={base - h / 2 + 5} textAnchor="middle">
           ·
         </text>
-        <rect x={w + 72 + thin} y={SIDE - h} width={w} height={thin} fill="var(--accent)" />
-        <text x="0" y={SIDE + 20}>
+        <rect x={w + 72 + thin} y={base - h} width={w} height={thin} fill="var(--accent)" />
+        <text x="0" y={base + 20}>
           W
         </text>
-        <text x={w + 48} y={SIDE + 20}>
+        <text x={w + 48} y={base + 20}>
           B
         </text>
-        <text x={w + 72 + thin} y={SIDE + 20}>
+        <text x={w + 72 + thin} y={base + 20}>
           A
         </text>
       </svg>

@@ -1,7 +1,7 @@
 import { BackboneError } from './backbones.ts';
 
 /** Addresses of the embedded backbones' files, by their path in the repository. */
-const weights = import.meta.glob<string>('../../models/weights/*/*.{json,onnx,safetensors}', {
+const weights = import.meta.glob<string>('../../models/weights/*/*', {
   query: '?url',
   import: 'default',
   eager: true,

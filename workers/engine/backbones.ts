@@ -25,8 +25,8 @@ export interface OpenBackbone {
   readonly reference: ReferenceModel | null;
   /** Brings the weights into reach, from the page's own origin; nothing to do for those in storage. */
   fetch(report: (done: number, total: number) => void): Promise<void>;
-  /** A file of its folder, whole. */
-  file(name: string): Promise<Uint8Array>;
+  /** All files of its folder but the ONNX graph, whole, by name. */
+  folder(): Promise<Map<string, Uint8Array>>;
 }
 
 /** Where the embedded backbones' files are: addresses on the page's own origin. */
@@ -145,7 +145,7 @@ async function* pieces(source: ByteSource, size = 4 * 2 ** 20): AsyncGenerator<U
 async function opened(
   about: BackboneSource,
   tree: FileTree,
-  rest: Pick<OpenBackbone, 'hash' | 'reference' | 'fetch' | 'file'>,
+  rest: Pick<OpenBackbone, 'hash' | 'reference' | 'fetch' | 'folder'>,
 ): Promise<OpenBackbone> {
   const folder = await openFolder(tree);
   const model = openModel(folder);
@@ -176,31 +176,33 @@ async function openStored(record: BackboneRecord, files: Files): Promise<OpenBac
     source: 'your own files',
     bytes,
   };
-  const file = async (wanted: string) => {
-    const found = await files.read(path(wanted));
-    if (!found) throw new BackboneError(`"${name}" has no file ${wanted}.`, 'Drop its folder again.');
-    return found;
+  const whole = async (file: string) => {
+    const found = await files.read(path(file));
+    if (!found) throw new BackboneError(`"${name}" has no file ${file}.`, 'Drop its folder again.');
+    return [file, found] as const;
   };
-  return opened(about, tree, { hash: record.hash, reference: null, fetch: async () => undefined, file });
+  const folder = async () => new Map(await Promise.all(record.files.map(whole)));
+  return opened(about, tree, { hash: record.hash, reference: null, fetch: async () => undefined, folder });
 }
 
 function openEmbedded(embedded: EmbeddedBackbone, asset: AssetUrl): Promise<OpenBackbone> {
-  const { id, folder, files } = embedded;
+  const { id, folder: where, files } = embedded;
   const remote = new Map(
-    files.map(({ file, bytes, sha256: hash }) => [file, new RemoteFile(asset(folder, file), bytes, hash)]),
+    files.map(({ file, bytes, sha256: hash }) => [file, new RemoteFile(asset(where, file), bytes, hash)]),
   );
-  const file = (name: string) => remote.get(name)!.whole();
+  const kept = files.map(({ file }) => file).filter((file) => file !== 'model.onnx');
   return opened(embedded, remote, {
     hash: files.find((entry) => entry.file === 'model.safetensors')!.sha256,
     reference: {
       id,
-      graphUrl: asset(folder, 'model.onnx'),
-      weightsUrl: asset(folder, 'model.safetensors'),
+      graphUrl: asset(where, 'model.onnx'),
+      weightsUrl: asset(where, 'model.safetensors'),
     },
     fetch: async (report) => {
       await remote.get('model.safetensors')!.whole(report);
     },
-    file,
+    folder: async () =>
+      new Map(await Promise.all(kept.map(async (file) => [file, await remote.get(file)!.whole()] as const))),
   });
 }
 

@@ -72,31 +72,33 @@ export class Features {
 
   /** Compares our frozen features with ONNX Runtime's on inputs of the backbone's own size. */
   async check(backboneId: string): Promise<ReferenceCheck> {
-    const { backbones, reference } = this.#ports;
-    const { reference: model, card } = await backbones.open(backboneId);
+    const { backbones, reference, files, newId } = this.#ports;
+    const { reference: model, card, hash } = await backbones.open(backboneId);
     if (!model)
       throw new BackboneError(
         `"${card.title}" was dropped without an ONNX graph, so there is nothing to compare with.`,
         'Check one of the backbones that come with the page.',
       );
     const side = card.imageSize.default;
-    const session = await this.#open('check', backboneId, side, nothing);
+    const pictures = waves(`check-${newId()}`);
     try {
       await reference.load(model);
+      const session = await this.#open('check', backboneId, side, pictures);
+      const { features } = session.labelled('train');
+      session.destroy();
       let [furthest, largest] = [0, 0];
       for (let sample = 0; sample < checked; sample++) {
-        const pixels = wave(sample, side);
-        const { features } = await session.predict(pixels, session.startKnobs());
-        const expected = await reference.features(pixels, 1, side);
+        const expected = await reference.features(wave(sample, side), 1, side);
         expected.forEach((value, i) => {
-          furthest = Math.max(furthest, Math.abs(value - features[i]));
+          furthest = Math.max(furthest, Math.abs(value - features[sample][i]));
           largest = Math.max(largest, Math.abs(value));
         });
       }
       const maxRelativeError = furthest / Math.max(largest, 1e-12);
       return { maxRelativeError, samples: checked, tolerance, passed: maxRelativeError <= tolerance };
     } finally {
-      session.destroy();
+      // Each check computes anew, under a name of its own.
+      await files.remove(`features/${hash}-${pictures.hash}`);
     }
   }
 
@@ -127,8 +129,20 @@ export class Features {
   }
 }
 
-/** Two classes and no picture: what a session needs to run the backbone alone. */
-const nothing: Pictures = { classes: ['a', 'b'], samples: [], hash: 'none', load: async () => [] };
+/** Inputs to compare on, as a data set. */
+function waves(hash: string): Pictures {
+  const samples = Array.from({ length: checked }, (_, i) => ({
+    path: `wave ${i}`,
+    label: 0,
+    split: 'train' as const,
+  }));
+  return {
+    classes: ['a', 'b'],
+    samples,
+    hash,
+    load: async (wanted, side) => wanted.map((sample) => wave(sample, side)),
+  };
+}
 
 /** A smooth picture of waves, as different for each sample as photos are: f32 [3, side, side] around 0. */
 function wave(sample: number, side: number): Float32Array {

@@ -64,11 +64,12 @@ export class Life {
   #spectraAt = 0;
   #features = { from: 0, at: 0, done: 0 };
 
-  constructor(record: RunRecord, ports: LifePorts) {
+  /** `turns` are knob moves that a life before this one did not come to. */
+  constructor(record: RunRecord, ports: LifePorts, turns: TrainControl['turns'] = []) {
     this.#id = record.id;
     this.#epoch = record.epoch;
     this.#ports = ports;
-    this.control = { wish: 'run', turns: [], now: ports.tick };
+    this.control = { wish: 'run', turns, now: ports.tick };
     this.#pace = new Pace(ports.tick);
   }
 
@@ -123,7 +124,8 @@ export class Life {
     this.#take(progress);
     await this.#keepSpeeds(session);
     if (state === 'done') await this.#score(session, progress, probed);
-    await this.#end(state);
+    const { step } = progress;
+    await this.#end(state, { progress: this.#pace.progress('Training', step, session.steps, 'steps') });
   }
 
   async #open(): Promise<RunSession> {
@@ -276,8 +278,8 @@ export class Life {
     await runs.change(this.#id, {}, { plan: { ...plan, settings } });
   }
 
-  async #end(state: RunState): Promise<void> {
-    await this.#ports.runs.move(this.#id, state);
+  async #end(state: RunState, change: Partial<RunView> = {}): Promise<void> {
+    await this.#ports.runs.move(this.#id, state, change);
   }
 
   async #fail(error: unknown): Promise<void> {

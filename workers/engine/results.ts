@@ -36,9 +36,6 @@ interface Kept {
   readonly pictures: boolean;
 }
 
-/** Files that a base needs to be loaded by transformers or timm. */
-const baseFiles = ['config.json', 'preprocessor_config.json', 'model.safetensors'];
-
 /**
  * What is done with a run once it rests: report, spectra, predictions, the file. One session is kept for it, that of
  * the last training or one opened again from the run's checkpoint; commands on it go one after another.
@@ -146,11 +143,7 @@ export class Results {
       const session = await this.#open(record, 'wished');
       const backbone = await this.#ports.backbones.open(record.view.plan.backbone);
       const { card, config, preprocessor } = backbone;
-      const files = withBase
-        ? new Map(
-            await Promise.all(baseFiles.map(async (name) => [name, await backbone.file(name)] as const)),
-          )
-        : undefined;
+      const files = withBase ? await backbone.folder() : undefined;
       const progress = await this.#progress(record, session);
       const zip = await adapterZip({
         session,

@@ -21,6 +21,7 @@ export class Runs {
   readonly #ports: Ports;
   readonly #line: TrainerLine;
   readonly #lives = new Map<string, { life: Life; over: Promise<void> }>();
+  readonly #turns = new Map<string, { knob: string; value: number }[]>();
   #watching = false;
 
   constructor(ports: Ports) {
@@ -97,18 +98,33 @@ export class Runs {
     await this.#ask(id, 'stop');
   }
 
-  /** Moves a knob of a training run; it takes effect at the next step and is kept in the run's journal. */
+  /** Moves a knob of a run that trains or rests between; it takes effect at its next step and is kept in its journal. */
   async turn(id: string, knob: string, value: number): Promise<void> {
     const { view } = this.#ports.runs.get(id);
-    const life = this.#lives.get(id)?.life;
-    const known = life?.session?.startKnobs();
-    if (!life || !known || view.state !== 'running')
+    if (!isActive(view.state) && view.state !== 'paused')
       throw new RunStateError(`"${view.name}" is not training now, so no knob can be turned.`);
-    if (!(knob in known) || !Number.isFinite(value))
-      throw new RunStateError(
-        `${knob} cannot be turned while it trains; ${Object.keys(known).join(', ')} can.`,
-      );
-    life.control.turns.push({ knob, value });
+    if (isActive(view.state) && !this.#lives.has(id))
+      throw new RunStateError(`"${view.name}" trains in another tab. Turn its knobs there.`);
+    const known = await this.#knobs(view.plan);
+    if (!known.includes(knob) || !Number.isFinite(value))
+      throw new RunStateError(`${knob} cannot be turned while it trains; ${known.join(', ')} can.`);
+    this.#turnsOf(id).push({ knob, value });
+  }
+
+  async #knobs({ method, backbone, settings }: RunPlan): Promise<string[]> {
+    const { model } = await this.#ports.backbones.open(backbone);
+    const { knobs } = methodById(method).attach({ modules: model.modules, blocks: model.blocks }, settings);
+    return [...knobs.map(({ name }) => name), 'lr'];
+  }
+
+  /** Moves that wait for the next step; they outlive a pause. */
+  #turnsOf(id: string): { knob: string; value: number }[] {
+    let turns = this.#turns.get(id);
+    if (!turns) {
+      turns = [];
+      this.#turns.set(id, turns);
+    }
+    return turns;
   }
 
   async curves(id: string): Promise<RunCurves> {
@@ -179,7 +195,7 @@ export class Runs {
   #begin(record: RunRecord, turn: Turn): void {
     const { id } = record;
     const { results } = this.#ports;
-    const life = new Life(record, this.#ports);
+    const life = new Life(record, this.#ports, this.#turnsOf(id));
     const over = (async () => {
       await turn.come;
       await results.settled();

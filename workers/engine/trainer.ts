@@ -102,8 +102,7 @@ export class GpuTrainer implements Trainer {
 
   async lost(): Promise<string> {
     const { reason, message } = await this.#device.lost;
-    // What we destroyed ourselves is not lost.
-    return reason === 'destroyed' ? new Promise(() => undefined) : message || 'no reason given';
+    return message || reason;
   }
 
   async renew(): Promise<void> {

@@ -1,3 +1,4 @@
+import { PLAIN } from '../../gpu-shaders/compile/target.ts';
 import {
   byteSize,
   compile,
@@ -153,8 +154,10 @@ export function costsOf(shape: RunShape, limit: number): Costs {
     ['loss', copy(live.loss)],
     ...grads.map((g, i) => [`g${i}`, g]),
   ]) as Record<string, Tensor>;
-  const step = schedule({ outputs, limit });
-  const prefix = schedule({ outputs: Object.fromEntries(cut.map((t, i) => [cutName(i), copy(t)])), limit });
+  // The form of a product changes neither its memory nor its arithmetic.
+  const step = schedule({ outputs, limit, target: PLAIN });
+  const values = Object.fromEntries(cut.map((t, i) => [cutName(i), copy(t)]));
+  const prefix = schedule({ outputs: values, limit, target: PLAIN });
   const flops = (calls: { flops: number }[]) => calls.reduce((n, c) => n + c.flops, 0);
   const weights = new Map<string, number>();
   for (const s of [step, prefix])

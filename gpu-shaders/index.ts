@@ -28,5 +28,6 @@ export * from './ops/reduce.ts';
 export * from './ops/reshape.ts';
 export * from './ops/resize.ts';
 export * from './ops/softmax.ts';
+export * from './profile.ts';
 export * from './program.ts';
 export * from './state.ts';

@@ -1,5 +1,6 @@
 import type { Gpu } from './device.ts';
 import type { DType } from './graph/tensor.ts';
+import { type Timed, timeDispatches } from './profile.ts';
 import type { Slice } from './state.ts';
 
 export interface Report {
@@ -96,8 +97,7 @@ export class Program {
   /** Runs once: pending inputs, then copies, then every dispatch. Returns when it is submitted, not when it is done. */
   run(copies: readonly Copy[] = []): void {
     const { queue } = this.parts.gpu.device;
-    if (this.dirty) queue.writeBuffer(this.parts.smallInputs, 0, this.parts.host);
-    this.dirty = false;
+    this.flush();
     let encoder = this.parts.gpu.device.createCommandEncoder({ label: this.report.label });
     for (const c of copies)
       encoder.copyBufferToBuffer(c.from, c.fromOffset, c.to.buffer, c.to.offset + c.toOffset, c.bytes);
@@ -119,6 +119,23 @@ export class Program {
     }
     pass.end();
     queue.submit([encoder.finish()]);
+  }
+
+  /**
+   * Runs once like `run`, timing each dispatch on the GPU; null where the device has no timestamps. Slower than a run:
+   * for a profile, not for training.
+   */
+  async profile(): Promise<Timed[] | null> {
+    this.flush();
+    const times = await timeDispatches(this.parts.gpu, this.parts.dispatches);
+    return (
+      times && this.report.dispatches.map(({ label, flops }, i) => ({ label, flops, nanoseconds: times[i] }))
+    );
+  }
+
+  private flush(): void {
+    if (this.dirty) this.parts.gpu.device.queue.writeBuffer(this.parts.smallInputs, 0, this.parts.host);
+    this.dirty = false;
   }
 
   /** Outputs of the last run, read back without stalling what is queued behind it. */

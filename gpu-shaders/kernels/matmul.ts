@@ -72,13 +72,21 @@ ${place(k, s, t)}
 ${step('kq', null)}
   }
 ${tail ? `  {\n${step(`${Math.floor(s.k / 4)}u`, tail)}\n  }` : ''}
-  // One copy of the epilogue in the text, not one per element: shaders compile several times faster.
-  var tile = array<vec4f, ${t.rm * t.cn}>(${rows.flatMap((i) => cols.map((c) => `c${i}_${c}`)).join(', ')});
   ${t.quad ? 'if (outside) { return; }' : ''}
-  for (var r = 0u; r < min(${t.rm}u, ${s.m}u - row); r++) {
-    let y = gid.z * ${s.m * s.n}u + (row + r) * ${s.n}u + col;
-    for (var j = 0u; j < min(${4 * t.cn}u, ${s.n}u - col); j++) {
-      ${k.finish('y + j', `tile[r * ${t.cn}u + j / 4u][j % 4u]`)}
+  var tile = array<vec4f, ${t.rm * t.cn}>(${rows.flatMap((i) => cols.map((c) => `c${i}_${c}`)).join(', ')});
+  // A loop, not a copy of the epilogue for each element: shaders compile several times faster.
+  for (var e = 0u; e < ${t.rm * t.cn}u; e++) {
+    let r = row + e / ${t.cn}u;
+    let j = col + 4u * (e % ${t.cn}u);
+    if (r >= ${s.m}u || j >= ${s.n}u) { continue; }
+    let v = tile[e];
+    let y = gid.z * ${s.m * s.n}u + r * ${s.n}u + j;
+    ${
+      s.n % 4
+        ? `for (var u = 0u; u < min(4u, ${s.n}u - j); u++) { ${k.finish('y + u', 'v[u]')} }`
+        : range(4)
+            .map((u) => k.finish(`y + ${u}u`, `v[${u}]`))
+            .join(' ')
     }
   }`;
 }

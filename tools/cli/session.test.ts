@@ -7,7 +7,7 @@ import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { Tensors } from '../../models/methods/method.ts';
 import type { StepPoint } from '../../workers/protocol.ts';
-import type { Files } from '../../workers/session/ports.ts';
+import { type Files, StorageFullError } from '../../workers/session/ports.ts';
 import { Session } from '../../workers/session/session.ts';
 import type { TrainControl } from '../../workers/session/train.ts';
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
@@ -154,6 +154,23 @@ describe('a run that is cut off', () => {
     expect((await files.list('features/')).length).toBe(stored);
     again.destroy();
   });
+});
+
+test('a full disk costs neither the run nor the best weights, and is told once', async () => {
+  const files = new MemoryFiles();
+  files.write = async () => {
+    throw new StorageFullError('There is no room left.');
+  };
+  const session = await openSession({ files, val: 0.2, settings: { epochs: 2 } });
+  const notices: string[] = [];
+  const outcome = await session.run(
+    { wish: 'run', turns: [], now: () => 0 },
+    { step: () => {}, evaluated: () => {}, notice: (m) => notices.push(m) },
+  );
+  expect(outcome.state).toBe('done');
+  expect(notices).toEqual([expect.stringMatching(/no room left.*goes on.*Remove data sets/)]);
+  expect(await session.checkpoints.best()).not.toBeNull();
+  session.destroy();
 });
 
 test('dropout and views differ between steps and repeat between runs', async () => {

@@ -40,6 +40,9 @@ const parts = ['values', 'moment1', 'moment2'] as const;
 
 /** Checkpoints of one run: `<folder>/<step>.safetensors`, the newest two kept, and `<folder>/best.safetensors`. */
 export class Checkpoints {
+  /** The best weights of this life, at hand even where they could not be written. */
+  private bestHere: Map<string, Float32Array> | null = null;
+
   constructor(
     private readonly files: Files,
     private readonly folder: string,
@@ -81,11 +84,8 @@ export class Checkpoints {
   }
 
   async saveBest(state: TrainedState, step: number): Promise<void> {
-    const tensors = [...(await state.readTrainables())].map(([name, data]) => ({
-      name,
-      shape: [data.length],
-      data,
-    }));
+    this.bestHere = await state.readTrainables();
+    const tensors = [...this.bestHere].map(([name, data]) => ({ name, shape: [data.length], data }));
     await this.files.write(
       `${this.folder}/best.safetensors`,
       writeSafetensors(tensors, { format: 'graft', step: `${step}` }),
@@ -94,6 +94,7 @@ export class Checkpoints {
 
   /** The best validated weights, or null. */
   async best(): Promise<Map<string, Float32Array> | null> {
+    if (this.bestHere) return this.bestHere;
     const bytes = await this.files.read(`${this.folder}/best.safetensors`);
     if (!bytes) return null;
     const file = await readSafetensors(bytesSource(bytes), 'best.safetensors');

@@ -1,11 +1,29 @@
 import type { Copy, Gpu, Program, Slice } from '../../gpu-shaders/index.ts';
-import type { Augmentation, Files, Pictures } from './ports.ts';
+import { type Augmentation, type Files, type Pictures, StorageFullError } from './ports.ts';
 import { type CutRow, PREFIX_BATCH } from './programs.ts';
 
 /** Rows that one stored file holds. */
 const ROWS_PER_FILE = 64;
 /** Bytes of cached features that may stay on the GPU; beyond it they are read from storage batch by batch. */
 export const GPU_CACHE_BYTES = 1.5 * 2 ** 30;
+
+/** Bytes of features kept in storage for later runs. */
+export const STORED_BYTES = 4 * 2 ** 30;
+
+/** Removes features of other runs, in the order of their keys, until those of `key` fit beside the rest. */
+export async function makeRoom(files: Files, key: string, bytes: number, budget: number): Promise<void> {
+  const sizes = new Map<string, number>();
+  for (const name of await files.list('features/')) {
+    const owner = name.split('/')[1];
+    if (owner !== key) sizes.set(owner, (sizes.get(owner) ?? 0) + ((await files.size(name)) ?? 0));
+  }
+  let total = bytes + [...sizes.values()].reduce((a, b) => a + b, 0);
+  for (const [owner, size] of sizes) {
+    if (total <= budget) break;
+    await files.remove(`features/${owner}/`);
+    total -= size;
+  }
+}
 
 /** A picture as a run sees it: the sample as it is (view 0), or one of its augmented views. */
 export interface Row {
@@ -54,19 +72,23 @@ export class FeatureCache {
     side: number;
     seed: number;
     report(progress: FeatureProgress): void;
+    /** Bytes that all stored features may take; older ones make room. */
+    budget?: number;
   }): Promise<FeatureCache> {
     const { gpu, files, key, prefix, pictures, rows, report } = options;
     const rowOf = new Map(rows.map((r, i) => [rowKey(r), i]));
     const cache = new FeatureCache(gpu, files, `features/${key}`, prefix.rows, rowOf);
     const bytes = prefix.rows.reduce((n, c) => n + c.bytes, 0) * rows.length;
     if (bytes <= GPU_CACHE_BYTES) cache.reserve(rows.length);
+    await makeRoom(files, key, bytes, options.budget ?? STORED_BYTES);
+    let storing = true;
     try {
       for (let from = 0; from < rows.length; from += ROWS_PER_FILE) {
         const part = rows.slice(from, from + ROWS_PER_FILE);
         report({ done: from, total: rows.length });
         const stored = await cache.readFile(from / ROWS_PER_FILE, part.length);
         const data = stored ?? (await cache.compute(prefix.program, pictures, part, options));
-        if (!stored) await cache.store(from / ROWS_PER_FILE, data);
+        if (!stored && storing) storing = await cache.store(from / ROWS_PER_FILE, data);
         cache.place(from, data);
       }
       report({ done: rows.length, total: rows.length });
@@ -166,12 +188,20 @@ export class FeatureCache {
     return `${this.folder}/${name.replace(':', '')}.${index}`;
   }
 
-  private async store(index: number, data: ReadonlyMap<string, Float32Array>): Promise<void> {
-    for (const [name, values] of data)
-      await this.files.write(
-        this.file(name, index),
-        new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-      );
+  /** Whether there was room. Features on the GPU can do without storage; others cannot, and the error goes on. */
+  private async store(index: number, data: ReadonlyMap<string, Float32Array>): Promise<boolean> {
+    try {
+      for (const [name, values] of data)
+        await this.files.write(
+          this.file(name, index),
+          new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+        );
+      return true;
+    } catch (error) {
+      if (!(error instanceof StorageFullError) || !this.resident.size) throw error;
+      await this.files.remove(`${this.folder}/`);
+      return false;
+    }
   }
 
   private async readFile(index: number, rows: number): Promise<Map<string, Float32Array> | null> {

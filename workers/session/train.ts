@@ -3,6 +3,7 @@ import type { Settings } from '../../models/describe.ts';
 import type { EvalPoint, Split, StepPoint } from '../protocol.ts';
 import { type Checkpoints, IN_FLIGHT, type Progress, type TrainedState } from './checkpoint.ts';
 import { Order } from './order.ts';
+import { StorageFullError } from './ports.ts';
 
 /** What the outside may ask of a running training; read between steps. */
 export interface TrainControl {
@@ -100,9 +101,23 @@ export async function train(
       }
     }
   };
+  let told = false;
+  // A full disk costs the way back, not the run: it goes on in memory, and the person hears of it once.
+  const keep = async (write: Promise<void>) => {
+    try {
+      await write;
+    } catch (error) {
+      if (!(error instanceof StorageFullError)) throw error;
+      if (!told)
+        events.notice(
+          `${error.message} The run goes on, but closing the page would lose what it learns from here. ${error.advice}`,
+        );
+      told = true;
+    }
+  };
   const save = async () => {
     await settle(0);
-    await session.checkpoints.save(session.state, progress);
+    await keep(session.checkpoints.save(session.state, progress));
     saved = control.now();
   };
 
@@ -122,7 +137,7 @@ export async function train(
     await settle(IN_FLIGHT);
     if (step % every === 0 || step === steps) {
       await settle(0);
-      const go = await check(session, progress, events);
+      const go = await check(session, progress, events, keep);
       last = control.now();
       if (!go && settings.early_stopping) break;
     }
@@ -137,7 +152,12 @@ export async function train(
 }
 
 /** Validates, keeps the best weights, and says whether it is worth going on. */
-async function check(session: Trainee, progress: Progress, events: TrainEvents): Promise<boolean> {
+async function check(
+  session: Trainee,
+  progress: Progress,
+  events: TrainEvents,
+  keep: (write: Promise<void>) => Promise<void>,
+): Promise<boolean> {
   const samples = session.samplesOf('val');
   if (!samples.length) return true;
   const { loss, hits } = await session.evaluate(samples, progress.knobs);
@@ -148,7 +168,7 @@ async function check(session: Trainee, progress: Progress, events: TrainEvents):
   if (!best || accuracy > best.accuracy || (accuracy === best.accuracy && loss < best.loss)) {
     progress.best = { step: progress.step, accuracy, loss };
     progress.waited = 0;
-    await session.checkpoints.saveBest(session.state, progress.step);
+    await keep(session.checkpoints.saveBest(session.state, progress.step));
   } else progress.waited++;
   events.evaluated([point], progress.best);
   return progress.waited < PATIENCE;

@@ -19,16 +19,17 @@ import { openRecords, RecordPointers } from './storage/records.ts';
 async function start(): Promise<EnginePorts> {
   const tabs = browserTabs();
   const db = await openRecords();
+  const files = await openFiles(db, tabs);
   return {
     db,
-    files: await openFiles(db, tabs),
+    files,
     pool: new WorkerPool(poolSize(navigator.hardwareConcurrency), spawnDataWorker),
     tabs,
     reference: referenceClient(),
     asset: assetUrl,
     crossOriginIsolated: self.crossOriginIsolated,
     openGpu: () => GpuTrainer.open(navigator.gpu),
-    storage,
+    storage: () => storage(files),
     sampleFile,
     now: () => Date.now(),
     tick: () => performance.now(),
@@ -36,11 +37,13 @@ async function start(): Promise<EnginePorts> {
   };
 }
 
+type CountedFiles = Files & { total(): Promise<number> };
+
 /** Some browsers close their file system to private windows; the studio then works until the tab is closed. */
 async function openFiles(
   db: Awaited<ReturnType<typeof openRecords>>,
   { exclusive }: ReturnType<typeof browserTabs>,
-): Promise<Files> {
+): Promise<CountedFiles> {
   let blobs: OpfsBlobs;
   try {
     blobs = await OpfsBlobs.open();
@@ -52,9 +55,10 @@ async function openFiles(
   return files;
 }
 
-async function storage(): Promise<Storage> {
-  const { usage = 0, quota = 0 } = await navigator.storage.estimate();
-  return { usedBytes: usage, quotaBytes: quota, persisted: await navigator.storage.persisted() };
+/** The browser's own count of bytes used is off after a crash, so the files are counted. */
+async function storage(files: CountedFiles): Promise<Storage> {
+  const [usedBytes, { quota = 0 }] = await Promise.all([files.total(), navigator.storage.estimate()]);
+  return { usedBytes, quotaBytes: quota, persisted: await navigator.storage.persisted() };
 }
 
 /** The engine with every error as the page shows it. */

@@ -1,6 +1,6 @@
 import { control as controlField } from '../../gpu-shaders/train/optimiser.ts';
 import { hash32, hashText, uniform } from '../../models/data/hash.ts';
-import type { AddedParameter, Attachment, Tensors } from '../../models/methods/method.ts';
+import type { AddedParameter, Attachment, Method, Tensors } from '../../models/methods/method.ts';
 import { headParameters } from '../../models/tasks/classification.ts';
 import type { Spectrum, Split } from '../protocol.ts';
 import type { ReferenceWorker } from '../reference.ts';
@@ -323,12 +323,16 @@ export class CpuTrainer implements Trainer {
     this.#reference = reference;
   }
 
-  open(options: OpenOptions): Promise<RunSession> {
-    if (options.method.card.id !== 'linear-probe')
-      throw new BackboneError(
-        `${options.method.card.title} trains on WebGPU, which this browser does not offer.`,
-        'Choose the linear probe, or open this page in a browser with WebGPU.',
-      );
+  accept({ card }: Method): void {
+    if (card.id === 'linear-probe') return;
+    throw new BackboneError(
+      `${card.title} trains on WebGPU, which this browser does not offer.`,
+      'Choose the linear probe, or open this page in a browser with WebGPU.',
+    );
+  }
+
+  async open(options: OpenOptions): Promise<RunSession> {
+    this.accept(options.method);
     return CpuSession.open(options, this.#reference);
   }
 

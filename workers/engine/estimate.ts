@@ -24,7 +24,7 @@ export function stepsOf(settings: Settings, train: number): number {
 export function estimateOf(
   { model, method, settings }: { model: Model; method: Method; settings: Settings },
   data: { classes: number; counts: Record<Split, number> },
-  machine: { limit: number; speed: Speed; software: boolean },
+  machine: { limit: number; speed: Speed; emulated: boolean },
 ): Estimate {
   const attachment = method.attach({ modules: model.modules, blocks: model.blocks }, settings);
   const costs = costsOf({ model, attachment, classes: data.classes, settings }, machine.limit);
@@ -64,7 +64,7 @@ export function estimateOf(
 function warningsOf(
   { classes, counts }: { classes: number; counts: Record<Split, number> },
   settings: Settings,
-  { software }: { software: boolean },
+  { emulated }: { emulated: boolean },
 ): string[] {
   const warnings: string[] = [];
   if (classes < 2)
@@ -73,7 +73,7 @@ function warningsOf(
     warnings.push('There are fewer than five pictures a class to train on. Twenty or more are better.');
   if (counts.val === 0)
     warnings.push('There is no validation picture, so the best moment to stop cannot be seen.');
-  if (software)
+  if (emulated)
     warnings.push(
       'The graphics are emulated on the processor here, which is slow. Expect minutes, not seconds.',
     );

@@ -72,7 +72,12 @@ export class Features {
 
   /** Compares our frozen features with ONNX Runtime's on inputs of the backbone's own size. */
   async check(backboneId: string): Promise<ReferenceCheck> {
-    const { backbones, reference, files, newId } = this.#ports;
+    const { backbones, reference, files, trainer, newId } = this.#ports;
+    if (trainer.backend !== 'webgpu')
+      throw new BackboneError(
+        'Without WebGPU it is ONNX Runtime that runs the backbone, so there is nothing to compare with it.',
+        'Open this page in a browser with WebGPU.',
+      );
     const { reference: model, card, hash } = await backbones.open(backboneId);
     if (!model)
       throw new BackboneError(

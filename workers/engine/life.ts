@@ -122,7 +122,9 @@ export class Life {
     broken.catch(() => undefined);
     const { state, progress } = await Promise.race([session.run(this.control, events), broken]);
     this.#take(progress);
-    await this.#keepSpeeds(session);
+    await this.#keepSpeeds(session).catch((error) =>
+      this.#notice(`The time of a run cannot be estimated: ${error.message}`),
+    );
     if (state === 'done') await this.#score(session, progress, probed);
     const { step } = progress;
     await this.#end(state, { progress: this.#pace.progress('Training', step, session.steps, 'steps') });

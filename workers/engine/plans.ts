@@ -49,6 +49,7 @@ export class Plans {
   /** Throws what does not fit: `SettingsError`, `MethodError`, `NoDatasetError`. */
   async estimate(plan: RunPlan): Promise<Estimate> {
     const { backbones, datasets, trainer, speeds } = this.#ports;
+    trainer.accept(methodById(plan.method));
     const { settings } = await this.complete(plan);
     const { model } = await backbones.open(plan.backbone);
     const { classes, counts } = await datasets.view(plan.dataset);

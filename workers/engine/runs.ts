@@ -31,7 +31,7 @@ export class Runs {
 
   /** Throws what does not fit the plan, and `OtherTabTrains`. */
   async create(given: RunPlan): Promise<RunView> {
-    const { plans, datasets, backbones, runs, now, newId } = this.#ports;
+    const { plans, datasets, backbones, trainer, runs, now, newId } = this.#ports;
     const plan = await plans.complete(given);
     const { record, edited } = await datasets.open(plan.dataset);
     const { classes, counts } = await datasets.view(plan.dataset);
@@ -42,6 +42,7 @@ export class Runs {
     if (counts.train === 0)
       throw new RunStateError('There is no picture to train on. Add pictures, or change the split.');
     const method = methodById(plan.method);
+    trainer.accept(method);
     const { model, hash } = await backbones.open(plan.backbone);
     method.attach({ modules: model.modules, blocks: model.blocks }, plan.settings);
     const turn = await this.#line.enter();

@@ -1,4 +1,5 @@
 import { Gpu } from '../../gpu-shaders/index.ts';
+import type { Method } from '../../models/methods/method.ts';
 import type { StudioError } from '../protocol.ts';
 import type { TrainedState } from '../session/checkpoint.ts';
 import { Session, type SessionOptions } from '../session/session.ts';
@@ -44,6 +45,8 @@ export interface Trainer {
   readonly features: readonly string[];
   /** Largest buffer and largest binding, in bytes. */
   readonly limits: { readonly maxBufferBytes: number; readonly maxBindingBytes: number };
+  /** Throws where it cannot train a method. */
+  accept(method: Method): void;
   open(options: OpenOptions): Promise<RunSession>;
   /** Resolves with the reason when the device under the sessions opened so far is lost; never where there is none. */
   lost(): Promise<string>;
@@ -90,6 +93,8 @@ export class GpuTrainer implements Trainer {
     const { maxBufferSize } = this.#device.device.limits;
     return { maxBufferBytes: maxBufferSize, maxBindingBytes: this.#device.maxBinding };
   }
+
+  accept(): void {}
 
   open({ backbone, ...options }: OpenOptions): Promise<RunSession> {
     return Session.open({

@@ -36,6 +36,10 @@ export class MemoryFiles implements Files {
     return [...this.#files.keys()].filter((name) => name.startsWith(prefix)).sort();
   }
 
+  async total(): Promise<number> {
+    return [...this.#files.values()].reduce((sum, { length }) => sum + length, 0);
+  }
+
   async remove(prefix: string): Promise<void> {
     for (const name of await this.list(prefix)) this.#files.delete(name);
   }

@@ -121,6 +121,11 @@ export class PointedFiles implements Files {
     for (const { blob } of pointers) await this.#discard(blob);
   }
 
+  /** Bytes under all names. */
+  async total(): Promise<number> {
+    return (await this.#pointers.list('')).reduce((sum, { length }) => sum + length, 0);
+  }
+
   /** Removes raw files that no name points to: what interrupted writes left. Returns how many. */
   async sweep(now: number): Promise<number> {
     // Files first, pointers second: a name made in between is then seen.

@@ -69,10 +69,14 @@ export class User {
     return this.page.getByTestId('run-state');
   }
 
+  /** Waits until the run on the stage is done, then shows its result. */
   async finish(timeout = 150_000): Promise<void> {
-    const done = this.page.getByTestId('see-result').or(this.page.getByTestId('error'));
-    await expect(done.first()).toBeVisible({ timeout });
-    await expect(this.page.getByTestId('error')).toHaveCount(0);
+    await expect(this.state).toHaveAttribute('data-state', /^(done|failed)$/, {
+      timeout,
+    });
+    if ((await this.state.getAttribute('data-state')) !== 'done') {
+      throw new Error(`The run ended otherwise than done: ${await this.page.locator('#stage').innerText()}`);
+    }
     await this.page.getByTestId('see-result').click();
     await expect(this.page.getByTestId('test-accuracy')).toBeVisible();
   }

@@ -9,7 +9,7 @@ import type { ReferenceWorker } from '../reference.ts';
 import type { Progress as SessionProgress } from '../session/checkpoint.ts';
 import { Cancelled } from '../session/features.ts';
 import { score } from '../session/metrics.ts';
-import type { Files } from '../session/ports.ts';
+import { type Files, StorageFullError } from '../session/ports.ts';
 import { probeHits } from '../session/probe.ts';
 import { costsOf } from '../session/programs.ts';
 import { reportOf } from '../session/report.ts';
@@ -224,7 +224,12 @@ export class Life {
     const [train, val] = [session.labelled('train'), session.labelled('val')];
     const probe = await reference.fitProbe(train, val, session.classes);
     session.takeProbe(probe);
-    await saveProbe(files, this.#id, probe);
+    try {
+      await saveProbe(files, this.#id, probe);
+    } catch (error) {
+      // Without it a later visit shows no comparison; the run itself needs it only now.
+      if (!(error instanceof StorageFullError)) throw error;
+    }
     if (val.labels.length > 0)
       runs.progress(this.#id, { probe: score(probeHits(probe, val), val.labels.length) });
   }

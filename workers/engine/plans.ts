@@ -59,7 +59,7 @@ export class Plans {
     const machine = {
       limit: trainer.limits.maxBindingBytes,
       speed: speeds.speed,
-      software: trainer.software,
+      emulated: trainer.backend === 'webgpu' && trainer.software,
     };
     const data = { classes: classes.length, counts: counts as Record<Split, number> };
     const made = estimateOf({ model, method: methodById(plan.method), settings }, data, machine);

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { formsFor, type ProductForm } from '../compile/target.ts';
 import { gradients } from '../graph/gradient.ts';
 import { constant, parameter } from '../graph/leaves.ts';
 import { checkOp, noise } from '../testing/checkOp.ts';
+import { testGpu } from '../testing/dawn.ts';
 import { type AttentionOptions, attention } from './attention.ts';
 import { add } from './elementwise.ts';
 import { reduceSum } from './reduce.ts';
@@ -43,28 +45,35 @@ function reference(
   return out;
 }
 
-const cases: Record<string, Sizes & { frozen?: number[] }> = {
+const cases: Record<string, Sizes & { frozen?: number[]; form?: ProductForm }> = {
   'one of everything': { b: 1, tq: 1, tk: 1, heads: 1, kv: 1, d: 1 },
   'odd head of 5, tokens 7 and 6': { b: 2, tq: 7, tk: 6, heads: 3, kv: 3, d: 5 },
   'head of 8, frozen q and k': { b: 1, tq: 5, tk: 9, heads: 2, kv: 2, d: 8, frozen: [0, 1] },
   'frozen v and k': { b: 1, tq: 3, tk: 4, heads: 1, kv: 1, d: 4, frozen: [1, 2] },
   'grouped queries, causal, more keys': { b: 1, tq: 6, tk: 8, heads: 4, kv: 2, d: 4, causal: true },
   'causal square, own scale': { b: 2, tq: 5, tk: 5, heads: 1, kv: 1, d: 6, causal: true, scale: 0.7 },
-  'tiles of eight, odd head, causal': { b: 1, tq: 17, tk: 19, heads: 1, kv: 1, d: 6, causal: true },
+  'tiles of eight, causal': { b: 1, tq: 17, tk: 19, heads: 1, kv: 1, d: 4, causal: true },
+  'reads shared by neighbours': { b: 2, tq: 33, tk: 5, heads: 2, kv: 1, d: 8, frozen: [1, 2], form: 'quad' },
+  'shared in the key gradient': { b: 1, tq: 3, tk: 34, heads: 2, kv: 1, d: 4, frozen: [0], form: 'quad' },
+  'many keys': { b: 1, tq: 3, tk: 131, heads: 1, kv: 1, d: 4, frozen: [1, 2] },
+  'many queries': { b: 1, tq: 130, tk: 3, heads: 1, kv: 1, d: 4, frozen: [0] },
   'bias by sample': { b: 2, tq: 5, tk: 3, heads: 2, kv: 2, d: 4, bias: [2, 1, 1] },
   'bias by head and query': { b: 2, tq: 5, tk: 6, heads: 2, kv: 2, d: 3, bias: [1, 2, 5] },
 };
 
 describe('attention', () => {
   for (const [name, c] of Object.entries(cases))
-    test(name, () => {
+    test(name, async ({ skip }) => {
+      const { info } = await testGpu();
+      if (c.form && !formsFor(info.features).includes(c.form)) skip('This adapter has no subgroups.');
       const extra = c.bias
         ? noise(
             c.bias.reduce((a, n) => a * n, c.tk),
             9,
           )
         : undefined;
-      return checkOp({
+      await checkOp({
+        target: c.form && { product: c.form },
         shapes: [
           [c.b, c.tq, c.heads * c.d],
           [c.b, c.tk, c.kv * c.d],

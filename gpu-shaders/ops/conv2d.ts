@@ -1,5 +1,6 @@
 import type { Op } from '../graph/op.ts';
 import { ShapeError, type Tensor, trace } from '../graph/tensor.ts';
+import { depthwiseInputGradient, depthwiseKernel } from '../kernels/depthwise.ts';
 import {
   inputPlace,
   outputPlace,
@@ -127,6 +128,56 @@ const groupedWeightGradOp: Op<GroupedAttrs> = {
   },
 };
 
+/** A depthwise convolution; `flip` turns the kernel round. Inputs as for `groupedOp`. */
+const depthwiseOp: Op<GroupedAttrs & { flip: boolean }> = {
+  name: 'depthwiseConv',
+  infer: groupedOp.infer,
+  gradient: ({ inputs: [x, w], dys: [dy], attrs, wants }) => [
+    wants[0] ? depthwiseGradient(dy!, w, attrs) : null,
+    wants[1] ? reduceSum(trace(groupedWeightGradOp, [x, dy!], attrs)[0], [0]) : null,
+  ],
+  lower: {
+    kind: 'kernels',
+    fuses: true,
+    emit: (w, a) => depthwiseKernel(w, a, a.flip),
+    flops: ({ attrs: a }) => 2 * a.batch * a.oh * a.ow * a.c * a.kh * a.kw,
+  },
+};
+
+/** Under a stride of 1 the input gradient is the convolution of dy with the turned kernel. */
+function depthwiseGradient(dy: Tensor, w: Tensor, a: GroupedAttrs): Tensor {
+  if (a.sh > 1 || a.sw > 1) return trace(depthwiseInputGradOp, [dy, w], a)[0];
+  const turned = {
+    ...a,
+    h: a.oh,
+    w: a.ow,
+    oh: a.h,
+    ow: a.w,
+    top: (a.kh - 1) * a.dh - a.top,
+    left: (a.kw - 1) * a.dw - a.left,
+    flip: true,
+  };
+  return trace(depthwiseTurnedOp, [dy, w], turned)[0];
+}
+
+/** A gradient itself, it has none. */
+const depthwiseTurnedOp: Op<GroupedAttrs & { flip: boolean }> = {
+  name: 'depthwiseConvTurned',
+  infer: groupedOp.infer,
+  lower: depthwiseOp.lower,
+};
+
+const depthwiseInputGradOp: Op<GroupedAttrs> = {
+  name: 'depthwiseConvInputGrad',
+  infer: groupedInputGradOp.infer,
+  lower: {
+    kind: 'kernels',
+    fuses: true,
+    emit: depthwiseInputGradient,
+    flops: ({ attrs: a }) => 2 * a.batch * a.oh * a.ow * a.c * a.kh * a.kw,
+  },
+};
+
 export interface Conv2dOptions extends WindowOptions {
   groups?: number;
 }
@@ -134,7 +185,7 @@ export interface Conv2dOptions extends WindowOptions {
 /**
  * Convolution of x [B, H, W, C] with w [O, C / groups, kh, kw] (PyTorch's layout; f32 or f16): [B, OH, OW, O].
  * A 1×1 kernel is one product; other ungrouped ones gather their windows first; grouped and depthwise ones run
- * directly.
+ * directly, the latter several places at a time.
  */
 export function conv2d(x: Tensor, w: Tensor, { groups = 1, ...options }: Conv2dOptions = {}): Tensor {
   const [out, ci, kh, kw] = w.shape;
@@ -146,7 +197,11 @@ export function conv2d(x: Tensor, w: Tensor, { groups = 1, ...options }: Conv2dO
   const a = windowOf(x, kh, kw, options);
   if (groups > 1) {
     const weight = transpose(w, [2, 3, 1, 0]);
-    return trace(groupedOp, [x, weight], { ...a, ci, co: out / groups, out })[0];
+    const attrs = { ...a, ci, co: out / groups, out };
+    // Padding beyond the kernel's reach would turn negative in the gradient; the general form takes it.
+    const depthwise = ci * attrs.co === 1 && a.top <= (kh - 1) * a.dh && a.left <= (kw - 1) * a.dw;
+    if (depthwise) return trace(depthwiseOp, [x, weight], { ...attrs, flip: false })[0];
+    return trace(groupedOp, [x, weight], attrs)[0];
   }
   const whole = kh * kw * a.sh * a.sw === 1 && a.oh === a.h && a.ow === a.w;
   const columns = whole ? x : trace(im2colOp, [x], a)[0];

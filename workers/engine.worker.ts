@@ -6,7 +6,7 @@ import { Engine, type EnginePorts } from './engine/studio.ts';
 import { browserTabs } from './engine/tabs.ts';
 import { GpuTrainer } from './engine/trainer.ts';
 import { keepErrorFields, toStudioError } from './errors.ts';
-import type { Storage, Studio } from './protocol.ts';
+import type { Storage, Studio, StudioError } from './protocol.ts';
 import { referenceClient } from './referenceClient.ts';
 import type { Files } from './session/ports.ts';
 import { MemoryFiles } from './storage/memory.ts';
@@ -18,7 +18,17 @@ import { openRecords, RecordPointers } from './storage/records.ts';
 
 async function start(): Promise<EnginePorts> {
   const tabs = browserTabs();
-  const db = await openRecords();
+  let outdate: () => void = () => undefined;
+  const outdated = new Promise<StudioError>((resolve) => {
+    outdate = () =>
+      resolve({
+        name: 'Outdated',
+        message:
+          'A newer version of the studio was opened in another tab, so this one can store nothing more.',
+        advice: 'Reload this tab. Runs go on from their last checkpoint.',
+      });
+  });
+  const db = await openRecords('graft', outdate);
   const files = await openFiles(db, tabs);
   return {
     db,
@@ -28,6 +38,7 @@ async function start(): Promise<EnginePorts> {
     reference: referenceClient(),
     asset: assetUrl,
     crossOriginIsolated: self.crossOriginIsolated,
+    outdated,
     openGpu: () => GpuTrainer.open(navigator.gpu),
     storage: () => storage(files),
     sampleFile,

@@ -10,6 +10,7 @@ import type { ReferenceModel } from '../reference.ts';
 import type { Files } from '../session/ports.ts';
 import type { BackboneRecord, Database } from '../storage/records.ts';
 import { onDisk } from '../storage/records.ts';
+import type { Tabs } from './tabs.ts';
 
 /** A backbone ready to be read: its model, whose weights come when they are asked for. */
 export interface OpenBackbone {
@@ -47,6 +48,7 @@ interface Ports {
   readonly db: Database;
   readonly files: Files;
   readonly asset: AssetUrl;
+  readonly tabs: Pick<Tabs, 'exclusive' | 'isIdle'>;
   now(): number;
 }
 
@@ -104,6 +106,24 @@ export class Backbones {
     // Refuses what cannot be used before anything is copied.
     openModel(await openFolder(new Map(found.map(({ file, source }) => [file, source]))));
     const id = `dropped-${crypto.randomUUID()}`;
+    return this.#ports.tabs.exclusive(copying(id), () => this.#copy(id, name, found, report));
+  }
+
+  /** Removes what copies that never ended left. */
+  async tidy(): Promise<void> {
+    const { db, files, tabs } = this.#ports;
+    const known = new Set(await db.getAllKeys('backbones'));
+    const stored = new Set((await files.list('backbones/')).map((file) => file.split('/')[1]));
+    for (const id of stored)
+      if (!known.has(id) && (await tabs.isIdle(copying(id)))) await files.remove(`backbones/${id}/`);
+  }
+
+  async #copy(
+    id: string,
+    name: string,
+    found: readonly { file: string; source: ByteSource }[],
+    report: (done: number, total: number) => void,
+  ): Promise<OpenBackbone> {
     const { files, db, now } = this.#ports;
     try {
       const total = found.reduce((sum, { source }) => sum + source.size, 0);
@@ -137,6 +157,9 @@ export class Backbones {
     }
   }
 }
+
+/** The lock under which a backbone is copied. */
+const copying = (id: string) => `backbone:${id}`;
 
 async function* pieces(source: ByteSource, size = 4 * 2 ** 20): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < source.size; at += size) yield source.read(at, Math.min(source.size, at + size));

@@ -336,6 +336,12 @@ export class CpuTrainer implements Trainer {
     return CpuSession.open(options, this.#reference);
   }
 
+  async ready(): Promise<void> {}
+
+  holds(): boolean {
+    return true;
+  }
+
   lost(): Promise<string> {
     return new Promise(() => undefined);
   }

@@ -117,6 +117,7 @@ export class Features {
     };
     const backbone = await backbones.open(backboneId);
     await backbone.fetch((done, total) => report('Fetching the backbone', done, total, 'bytes'));
+    await trainer.ready();
     const settings = {
       ...defaultSettings(linearProbe, backbone.model, pictures.samples.length),
       image_size: side,

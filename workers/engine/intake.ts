@@ -14,13 +14,14 @@ import { type Files, StorageFullError } from '../session/ports.ts';
 import { completeSettings, defaultSettings } from '../settings.ts';
 import type { Backbones, OpenBackbone } from './backbones.ts';
 import { Pace } from './pace.ts';
-import { type RunStore, runFolder } from './runStore.ts';
+import { type RunStore, runFolder, runLock } from './runStore.ts';
 
 interface Ports {
   readonly files: Files;
   readonly datasets: DatasetStore;
   readonly backbones: Backbones;
   readonly runs: RunStore;
+  readonly tabs: Pick<Tabs, 'exclusive'>;
   tell(event: StudioEvent): void;
   storage(): Promise<Storage>;
   sampleFile(name: string): Promise<Uint8Array>;
@@ -140,10 +141,6 @@ export class Intake {
     const tensors = [...imported.tensors].map(([name, { data }]) => ({ name, shape: [data.length], data }));
     if (!imported.tensors.has(`${head}.bias`))
       tensors.push({ name: `${head}.bias`, shape: [classes.length], data: new Float32Array(classes.length) });
-    await files.write(
-      `${runFolder(id)}checkpoints/best.safetensors`,
-      writeSafetensors(tensors, { format: 'graft' }),
-    );
     const settings = completeSettings(method, imported.settings, defaults);
     const view: RunView = {
       id,
@@ -156,7 +153,11 @@ export class Intake {
       progress: { phase: 'Imported', done: 1, total: 1, unit: '', perSecond: null, secondsLeft: null },
     };
     const rest = { edits: [], datasetHash: null, backboneHash: backbone.hash };
-    await runs.add({ version: 1, id, view, ...rest, epoch: 1, report: null, removedAt: null });
+    const best = writeSafetensors(tensors, { format: 'graft' });
+    await this.#ports.tabs.exclusive(runLock(id), async () => {
+      await files.write(`${runFolder(id)}checkpoints/best.safetensors`, best);
+      await runs.add({ version: 1, id, view, ...rest, epoch: 1, report: null, removedAt: null });
+    });
     return view;
   }
 

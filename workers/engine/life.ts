@@ -79,6 +79,11 @@ export class Life {
    */
   async live(): Promise<void> {
     let losses = 0;
+    try {
+      await this.#ports.trainer.ready();
+    } catch (error) {
+      return this.#fail(error);
+    }
     for (;;) {
       const lost = this.#ports.trainer.lost();
       try {
@@ -110,7 +115,9 @@ export class Life {
     const probed = this.#probe(session);
     // A probe that fails is told when its score is needed; the training does not wait for it.
     probed.catch(() => undefined);
-    await runs.move(this.#id, 'running');
+    const { steps } = session;
+    const done = Math.min(steps, this.curves.steps.at(-1)?.step ?? 0);
+    await runs.move(this.#id, 'running', { progress: this.#pace.progress('Training', done, steps, 'steps') });
     const events = {
       step: (point: StepPoint, done: number, total: number) => this.#step(point, done, total),
       evaluated: (points: EvalPoint[], best: RunView['best'] | null) => this.#evaluated(points, best),

@@ -59,7 +59,7 @@ export class Results {
   release(id: string): RunSession | null {
     const kept = this.#kept;
     this.#kept = null;
-    if (kept?.id === id && kept.pictures) return kept.session;
+    if (kept?.id === id && kept.pictures && this.#ports.trainer.holds(kept.session)) return kept.session;
     kept?.session.destroy();
     return null;
   }
@@ -191,11 +191,13 @@ export class Results {
     const { id, view } = record;
     if (isActive(view.state))
       throw new RunStateError(`"${view.name}" is training. Pause it, or wait until it is done.`);
+    if (this.#kept && !this.#ports.trainer.holds(this.#kept.session)) this.drop();
     if (this.#kept?.id === id && (this.#kept.pictures || pictures !== 'needed')) return this.#kept.session;
     this.drop();
     const { backbones, files, trainer, report } = this.#ports;
     const backbone = await backbones.open(view.plan.backbone);
     await backbone.fetch((done, total) => report('Fetching the backbone', done, total));
+    await trainer.ready();
     const data = pictures === 'none' ? null : await this.#data(record, pictures === 'needed');
     const session = await trainer.open({
       files,

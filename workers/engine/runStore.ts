@@ -2,6 +2,7 @@ import type { RunState, RunView, StudioEvent } from '../protocol.ts';
 import type { Files } from '../session/ports.ts';
 import { type Database, onDisk } from '../storage/records.ts';
 import { isActive, moved, type RunRecord } from './record.ts';
+import type { Tabs } from './tabs.ts';
 
 /** A run that is not there (any more). */
 export class NoRunError extends Error {
@@ -16,8 +17,12 @@ const progressEvery = 2000;
 interface Ports {
   readonly db: Database;
   readonly files: Files;
+  readonly tabs: Pick<Tabs, 'isIdle'>;
   now(): number;
 }
+
+/** The lock under which a run's first files are written, before its record. */
+export const runLock = (id: string) => `run:${id}`;
 
 /** Where a run's checkpoints, probe and the like lie. */
 export const runFolder = (id: string) => `runs/${id}/`;
@@ -49,6 +54,15 @@ export class RunStore {
       this.#records.set(record.id, record);
       if (alone && isActive(record.view.state)) await this.move(record.id, 'interrupted');
     }
+    await this.#dropStrays();
+  }
+
+  /** Files of runs whose record was never written: an import that was cut off. */
+  async #dropStrays(): Promise<void> {
+    const { files, tabs } = this.#ports;
+    const stored = new Set((await files.list('runs/')).map((name) => name.split('/')[1]));
+    for (const id of stored)
+      if (!this.#records.has(id) && (await tabs.isIdle(runLock(id)))) await files.remove(runFolder(id));
   }
 
   list(): RunView[] {

@@ -67,7 +67,15 @@ function trainer(hangs: number, then: (lose: (reason: string) => void) => void):
   };
   const { limits } = inner;
   const about = { backend: 'wasm', name: 'fragile', software: true, features: [], limits } as const;
-  return { ...about, accept: () => undefined, open, lost: () => lost, renew };
+  return {
+    ...about,
+    accept: () => undefined,
+    ready: async () => undefined,
+    holds: () => true,
+    open,
+    lost: () => lost,
+    renew,
+  };
 }
 
 test('opens, describes, takes pictures, trains, reports, predicts, and gives back the same adapter', async () => {

@@ -21,6 +21,7 @@ import type {
   Spectrum,
   Storage,
   Studio,
+  StudioError,
   StudioEvent,
   Thumbnail,
   Understood,
@@ -55,6 +56,8 @@ export interface EnginePorts {
   /** Opens what trains on a GPU. Throws `NoGpuError`. */
   openGpu(): Promise<Trainer>;
   storage(): Promise<Storage>;
+  /** Resolves when this page must be loaded anew: a newer one changed what is stored. */
+  readonly outdated: Promise<StudioError>;
   /** A file of the bundled samples. */
   sampleFile(name: string): Promise<Uint8Array>;
   /** Milliseconds since 1970. */
@@ -255,6 +258,8 @@ async function assemble(ports: EnginePorts, listen: (event: StudioEvent) => void
   const features = new Features({ ...common, reference, newId: ports.newId });
   await store.load(await tabs.isIdle(trainerLock));
   await datasets.tidy(tabs.isIdle);
+  await backbones.tidy();
+  void ports.outdated.then((error) => tell({ kind: 'notice', error }));
   tabs.hear((event) => {
     if (event.kind === 'dataset') datasets.forget(event.dataset.id);
     if (event.kind === 'run') runs.heard(event.run);

@@ -62,6 +62,7 @@ export async function browser(name: string) {
       reference: fakeReference(),
       asset: (folder, file) => new URL(`../../models/weights/${folder}/${file}`, import.meta.url).href,
       crossOriginIsolated: false,
+      outdated: new Promise(() => undefined),
       openGpu: async () => {
         throw new NoGpuError('There is no GPU here.');
       },

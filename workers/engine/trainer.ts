@@ -47,9 +47,13 @@ export interface Trainer {
   readonly limits: { readonly maxBufferBytes: number; readonly maxBindingBytes: number };
   /** Throws where it cannot train a method. */
   accept(method: Method): void;
+  /** Makes sure of a device before sessions are opened: one lost while nothing ran on it is replaced unseen. */
+  ready(): Promise<void>;
   open(options: OpenOptions): Promise<RunSession>;
   /** Resolves with the reason when the device under the sessions opened so far is lost; never where there is none. */
   lost(): Promise<string>;
+  /** Whether the device that a session was opened on is still there. */
+  holds(session: RunSession): boolean;
   /** Takes a new device in place of a lost one. Throws `NoGpuError` where there is none. */
   renew(): Promise<void>;
 }
@@ -66,10 +70,13 @@ export class GpuTrainer implements Trainer {
   readonly backend = 'webgpu';
   readonly #gpu: GPU | undefined;
   #device: Gpu;
+  readonly #dead = new WeakSet<Gpu>();
+  readonly #deviceOf = new WeakMap<RunSession, Gpu>();
 
   private constructor(gpu: GPU | undefined, device: Gpu) {
     this.#gpu = gpu;
     this.#device = device;
+    this.#watch(device);
   }
 
   /** Throws `NoGpuError`. */
@@ -96,13 +103,25 @@ export class GpuTrainer implements Trainer {
 
   accept(): void {}
 
-  open({ backbone, ...options }: OpenOptions): Promise<RunSession> {
-    return Session.open({
+  async open({ backbone, ...options }: OpenOptions): Promise<RunSession> {
+    const gpu = this.#device;
+    const session = await Session.open({
       ...options,
-      gpu: this.#device,
+      gpu,
       model: backbone.model,
       backboneHash: backbone.hash,
     });
+    this.#deviceOf.set(session, gpu);
+    return session;
+  }
+
+  async ready(): Promise<void> {
+    if (this.#dead.has(this.#device)) await this.renew();
+  }
+
+  holds(session: RunSession): boolean {
+    const device = this.#deviceOf.get(session);
+    return device !== undefined && !this.#dead.has(device);
   }
 
   async lost(): Promise<string> {
@@ -113,6 +132,11 @@ export class GpuTrainer implements Trainer {
   async renew(): Promise<void> {
     // A lost adapter gives no device any more: everything is asked for anew.
     this.#device = await Gpu.open(this.#gpu);
+    this.#watch(this.#device);
+  }
+
+  #watch(device: Gpu): void {
+    void device.lost.then(() => this.#dead.add(device));
   }
 }
 

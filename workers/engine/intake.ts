@@ -15,6 +15,7 @@ import { completeSettings, defaultSettings } from '../settings.ts';
 import type { Backbones, OpenBackbone } from './backbones.ts';
 import { Pace } from './pace.ts';
 import { type RunStore, runFolder, runLock } from './runStore.ts';
+import type { Tabs } from './tabs.ts';
 
 interface Ports {
   readonly files: Files;

@@ -1,15 +1,24 @@
+import { createReadStream } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from '@playwright/test';
 import { build, type Plugin } from 'esbuild';
 import { chromiumFlags, chromiumPath } from '../chromium.ts';
+import { gpuProcessTime } from './processor.ts';
 
 export interface Entry {
   name: string;
   /** Script that sets `globalThis.bench`. */
   file: string;
   args: object;
+}
+
+/** What a page's `bench` resolved to, and the GPU process's processor time in each of its turns, in milliseconds. */
+export interface Outcome {
+  result: unknown;
+  processor: number[];
 }
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -26,14 +35,15 @@ const sameMeasure: Plugin = {
 
 /**
  * Opens every entry in a page of one fresh Chromium, and lets their steps go round in turns, so that a slow moment of
- * the machine meets all of them. Results come in the entries' order; a page's error rejects.
+ * the machine meets all of them. Outcomes come in the entries' order; a page's error rejects. `files`: a folder that
+ * the pages may fetch from under /files/.
  */
-export async function runTogether(entries: readonly Entry[]): Promise<unknown[]> {
+export async function runTogether(entries: readonly Entry[], files?: string): Promise<Outcome[]> {
   const executablePath = chromiumPath();
   if (!executablePath)
     throw new Error('No Chromium was found. Install one, or name one: CHROMIUM=/path npm run bench');
   const scripts = await Promise.all(entries.map((e) => bundle(e.file)));
-  const server = await serve(scripts);
+  const server = await serve(scripts, files);
   const browser = await chromium.launch({
     executablePath,
     args: [...chromiumFlags, '--disable-gpu-watchdog', ...(process.env.CHROMIUM_FLAGS?.split(' ') ?? [])],
@@ -64,10 +74,17 @@ async function bundle(file: string): Promise<string> {
 }
 
 /** Two headers isolate the pages, which gives them fine-grained timers. */
-async function serve(scripts: readonly string[]): Promise<Server> {
+async function serve(scripts: readonly string[], files?: string): Promise<Server> {
   const server = createServer(({ url }, response) => {
     response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
     response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
+    const file = files && /^\/files\/([\w./-]+)$/.exec(url ?? '')?.[1];
+    if (file && !file.includes('..')) {
+      createReadStream(join(files, file))
+        .on('error', () => response.destroy())
+        .pipe(response);
+      return;
+    }
     const [, number, script] = /^\/(\d+)(\.js)?$/.exec(url ?? '') ?? [];
     response.statusCode = scripts[Number(number)] === undefined ? 404 : 200;
     response.setHeader('Content-Type', script ? 'text/javascript' : 'text/html');
@@ -81,7 +98,7 @@ async function serve(scripts: readonly string[]): Promise<Server> {
   return server;
 }
 
-async function runPage(browser: Browser, address: string, entry: Entry, turns: Turns): Promise<unknown> {
+async function runPage(browser: Browser, address: string, entry: Entry, turns: Turns): Promise<Outcome> {
   const page = await browser.newPage();
   page.setDefaultTimeout(0);
   const failed = failureOf(page, entry.name);
@@ -93,8 +110,7 @@ async function runPage(browser: Browser, address: string, entry: Entry, turns: T
       (args) => (globalThis as unknown as { bench(a: object): Promise<unknown> }).bench(args),
       entry.args,
     );
-    turns.leave(entry.name);
-    return result;
+    return { result, processor: turns.leave(entry.name) };
   };
   return Promise.race([work(), failed]);
 }
@@ -113,33 +129,45 @@ function failureOf(page: Page, name: string): Promise<never> {
 export class Turns {
   private readonly queue: { name: string; begin(): void }[] = [];
   private working: string | null = null;
-  private readonly seen = new Set<string>();
+  private readonly spent = new Map<string, number[]>();
+  private processor: (() => number) | undefined;
+  private from = 0;
 
   constructor(private missing: number) {}
 
   take(name: string): Promise<void> {
-    if (!this.seen.has(name)) {
-      this.seen.add(name);
+    this.end(name);
+    if (!this.spent.has(name)) {
+      this.spent.set(name, []);
       this.missing--;
     }
-    if (this.working === name) this.working = null;
     return new Promise((begin) => {
       this.queue.push({ name, begin });
       this.next();
     });
   }
 
-  leave(name: string): void {
-    if (!this.seen.has(name)) this.missing--;
-    if (this.working === name) this.working = null;
+  /** Ends a page's part; what its turns took of the processor. */
+  leave(name: string): number[] {
+    this.end(name);
+    if (!this.spent.has(name)) this.missing--;
     this.next();
+    return this.spent.get(name) ?? [];
+  }
+
+  private end(name: string): void {
+    if (this.working !== name) return;
+    this.working = null;
+    if (this.processor) this.spent.get(name)?.push(this.processor() - this.from);
   }
 
   private next(): void {
     if (this.working !== null || this.missing > 0) return;
     const first = this.queue.shift();
     if (!first) return;
+    this.processor ??= gpuProcessTime();
     this.working = first.name;
+    this.from = this.processor?.() ?? 0;
     first.begin();
   }
 }

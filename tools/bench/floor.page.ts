@@ -1,8 +1,7 @@
-import type { Spec } from './model.ts';
 import { normal } from './model.ts';
 
 /**
- * What plain products reach on this adapter: register tiles over the model's largest layer, timed in turns with the
+ * What plain products reach on this adapter: register tiles over one of the model's layers, timed in turns with the
  * engines. The fastest tile is the floor under a step's time.
  */
 
@@ -79,12 +78,18 @@ export interface FloorResult {
   adapter: string;
 }
 
-async function bench({ spec, steps }: { spec: Spec; steps: number }): Promise<FloorResult> {
+export interface FloorArguments {
+  /** Rows, depth and columns of the product; depth and columns multiples of four. */
+  shape: [number, number, number];
+  steps: number;
+}
+
+async function bench({ shape, steps }: FloorArguments): Promise<FloorResult> {
   const adapter = await navigator.gpu.requestAdapter();
   if (!adapter) throw new Error('There is no WebGPU adapter.');
   const subgroups = adapter.features.has('subgroups');
   const device = await adapter.requestDevice({ requiredFeatures: subgroups ? ['subgroups'] : [] });
-  const [m, k, n] = [spec.batch * spec.tokens, spec.dim, spec.mlp];
+  const [m, k, n] = shape;
   const buffer = (count: number, data?: Float32Array) => {
     const b = device.createBuffer({ size: 4 * count, usage: 0x80 | 0x8 });
     if (data) device.queue.writeBuffer(b, 0, data as Float32Array<ArrayBuffer>);

@@ -16,15 +16,17 @@ import { compileTrainStep } from '../../gpu-shaders/train/step.ts';
 import { traceEncoder } from './encoder.ts';
 import { type Measured, run } from './measure.ts';
 import { batchOf, optimiser, type Spec, weightsOf } from './model.ts';
+import { kernelTimes } from './profile.ts';
 
 export interface PageArguments {
   spec: Spec;
   steps: number;
   /** Whether what no adapter reaches is computed once, before the steps, rather than in each. */
   cached: boolean;
+  profile: boolean;
 }
 
-async function bench({ spec, steps, cached }: PageArguments): Promise<Measured> {
+async function bench({ spec, steps, cached, profile }: PageArguments): Promise<Measured> {
   const gpu = await Gpu.open(navigator.gpu);
   const state = stateOf(gpu, spec);
   const { x, labels } = batchOf(spec);
@@ -44,7 +46,7 @@ async function bench({ spec, steps, cached }: PageArguments): Promise<Measured> 
 
   let training: Program | undefined;
   let evaluation: Program | undefined;
-  return run(
+  const measured = await run(
     {
       async step(t) {
         training ??= fill(await compileTrainStep(state, { label: 'step', loss, optimiser: adamw }));
@@ -63,6 +65,7 @@ async function bench({ spec, steps, cached }: PageArguments): Promise<Measured> 
     },
     steps,
   );
+  return { ...measured, kernels: profile && training ? await kernelTimes(training) : undefined };
 }
 
 function stateOf(gpu: Gpu, spec: Spec): State {

@@ -1,35 +1,33 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type Entry, runTogether } from './browser.ts';
+import { runTogether } from './browser.ts';
+import { type ContestName, contestNames, contestOf, type Request, weightsFolder } from './contest.ts';
 import type { FloorResult } from './floor.page.ts';
 import type { Measured } from './measure.ts';
-import { type ModelName, type Spec, specOf } from './model.ts';
-import { installPeers, type Peer, peerNames, peerPage, peersMissing, peerTitles } from './peers.ts';
+import { installPeers, type Peer, peerNames, peersMissing } from './peers.ts';
 import { disagreement, report } from './report.ts';
 
-const help = `npm run bench -- [vit|bert|lite]… [--full] [--steps=5] [--peers=jax,tfjs|none]
+const help = `npm run bench -- [vit|bert|lite]… [--full] [--steps=5] [--peers=jax,tfjs|none] [--profile]
 
-One LoRA training step of each model (vit and bert), in our engine and the peers', taking turns in one browser.
-  vit, bert       ViT-Tiny/16 at 224 px, 4 blocks, batch 4; a small BERT, 2 layers, batch 4, 128 tokens
+One LoRA training step of each model, in our engine and the peers', taking turns in one browser.
+  vit, bert       ViT-Tiny/16 at 224 px, 4 blocks, batch 4; a small BERT, 2 layers, batch 4, 128 tokens (the default)
+  lite            EfficientNet-Lite0 at 128 px, batch 8; ours alone
   --full          12 blocks and 6 layers, batch 8
   --depth, --batch  other sizes
   --steps=N       steps of each engine, the first two being warm-up (5)
   --peers=…       which peers run beside ours; none for ours and the floor alone
+  --profile       our step's GPU time by kernel
   --out=FILE      everything measured, as JSON
 
 Exit codes: 0 losses agree, 1 they do not, 2 the command line is wrong.`;
 
-interface Request {
-  models: ModelName[];
-  peers: Peer[];
-  steps: number;
-  sizes: { full: boolean; depth?: number; batch?: number };
+interface CommandLine extends Request {
+  contests: ContestName[];
   out?: string;
 }
 
-function request(argv: readonly string[]): Request | null {
+function commandLine(argv: readonly string[]): CommandLine | null {
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
@@ -39,79 +37,56 @@ function request(argv: readonly string[]): Request | null {
       batch: { type: 'string' },
       steps: { type: 'string', default: '5' },
       peers: { type: 'string', default: peerNames.join(',') },
+      profile: { type: 'boolean', default: false },
       out: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  const models = positionals.length ? positionals : ['vit', 'bert'];
-  const peers = values.peers === 'none' ? [] : values.peers.split(',');
-  const steps = Number(values.steps);
-  const wrong =
-    models.some((m) => m !== 'vit' && m !== 'bert') ||
-    peers.some((p) => !peerNames.includes(p as Peer)) ||
-    !(steps >= 1);
-  if (wrong || values.help) return null;
+  const contests = (positionals.length ? positionals : ['vit', 'bert']) as ContestName[];
+  const peers = (values.peers === 'none' ? [] : values.peers.split(',')) as Peer[];
   const number = (text?: string) => (text === undefined ? undefined : Number(text));
-  return {
-    models: models as ModelName[],
-    peers: peers as Peer[],
-    steps,
-    sizes: { full: values.full, depth: number(values.depth), batch: number(values.batch) },
-    out: values.out,
-  };
-}
-
-const pageFile = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-
-/** Ours in its variants, the peers, and the floor. */
-function entriesOf(spec: Spec, { peers, steps, sizes }: Request): Entry[] {
-  const ours = (name: string, cached: boolean): Entry => ({
-    name,
-    file: pageFile('lora.page.ts'),
-    args: { spec, steps, cached },
-  });
-  const peerArgs = { model: spec.model, ...sizes, steps, device: 'webgpu' };
-  return [
-    { name: 'floor', file: pageFile('floor.page.ts'), args: { spec, steps } },
-    ours('ours', false),
-    ours('ours, frozen prefix cached', true),
-    ...peers.map((p) => ({ name: peerTitles[p], file: peerPage(p), args: peerArgs })),
-  ];
+  const steps = Number(values.steps);
+  const right =
+    contests.every((c) => contestNames.includes(c)) &&
+    peers.every((p) => peerNames.includes(p)) &&
+    steps >= 1 &&
+    !values.help;
+  const sizes = { full: values.full, depth: number(values.depth), batch: number(values.batch) };
+  return right ? { contests, peers, steps, sizes, profile: values.profile, out: values.out } : null;
 }
 
 async function main(): Promise<number> {
-  let asked: Request | null;
+  let asked: CommandLine | null = null;
   try {
-    asked = request(process.argv.slice(2));
+    asked = commandLine(process.argv.slice(2));
   } catch (error) {
     console.error((error as Error).message);
-    asked = null;
   }
   if (!asked) {
     console.error(help);
     return process.argv.includes('--help') ? 0 : 2;
   }
   const missing = asked.peers.length ? peersMissing() : null;
-  if (missing) {
-    console.log(missing);
-    asked.peers = [];
-  }
-  if (asked.peers.length) installPeers();
+  if (missing) console.log(missing);
+  const request = { ...asked, peers: missing ? [] : asked.peers };
+  if (request.peers.length) installPeers();
   let agree = true;
-  const all = [];
-  for (const model of asked.models) {
-    const spec = specOf(model, asked.sizes);
-    const entries = entriesOf(spec, asked);
-    const [floor, ...engines] = (await runTogether(entries)) as [FloorResult, ...Measured[]];
-    const named = engines.map((e, i) => ({ name: entries[i + 1].name, ...e }));
-    console.log(report(spec, floor, named));
-    agree &&= disagreement(spec, named) <= 1e-3;
-    all.push({ spec, floor, engines: named });
+  const results = [];
+  for (const name of asked.contests) {
+    const contest = contestOf(name, request);
+    const [floor, ...rest] = await runTogether(contest.entries, weightsFolder);
+    const engines = rest.map(({ result, processor }, i) => ({
+      name: contest.entries[i + 1].name,
+      processor,
+      ...(result as Measured),
+    }));
+    console.log(report(contest, floor.result as FloorResult, engines));
+    agree &&= disagreement(contest, engines) <= 1e-3;
+    results.push({ title: contest.title, floor: floor.result, engines });
   }
   if (asked.out) {
-    mkdirSync(pageFile('../../.cache'), { recursive: true });
     const machine = { date: new Date().toISOString(), cpu: cpus()[0].model, cores: cpus().length };
-    writeFileSync(asked.out, `${JSON.stringify({ ...machine, results: all }, null, 1)}\n`);
+    writeFileSync(asked.out, `${JSON.stringify({ ...machine, results }, null, 1)}\n`);
   }
   return agree ? 0 : 1;
 }

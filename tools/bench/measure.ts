@@ -1,4 +1,5 @@
 import { type Counted, gpu, since, snapshot } from './counters.ts';
+import type { KernelTime } from './profile.ts';
 
 /** What a page hands back. Milliseconds are of wall clock. */
 export interface Measured {
@@ -10,6 +11,8 @@ export interface Measured {
   perStep: Record<Counted, number>;
   /** Most bytes that GPU buffers held at once while training. */
   peakBytes: number;
+  /** A step's time on the GPU by kernel, where it was asked for. */
+  kernels?: KernelTime[];
 }
 
 export interface Engine {

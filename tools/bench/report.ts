@@ -1,18 +1,28 @@
+import type { Contest } from './contest.ts';
 import type { FloorResult } from './floor.page.ts';
 import type { Measured } from './measure.ts';
-import { knownLosses, modelFlops, type Spec, specOf } from './model.ts';
+import type { KernelTime } from './profile.ts';
 
-export type Named = Measured & { name: string };
+export interface Engine extends Measured {
+  name: string;
+  /** The GPU process's processor time in each turn, in milliseconds; empty where it cannot be read. */
+  processor: readonly number[];
+}
 
 /** Steps that warm an engine up; they are not timed. */
 const WARM = 2;
+/** Kernels that a profile lists. */
+const KERNELS = 16;
 
 export const median = (xs: readonly number[]): number => [...xs].sort((a, b) => a - b)[xs.length >> 1];
-const stepMs = (m: Measured) => median(m.steps.slice(Math.min(WARM, m.steps.length - 1)));
+
+/** Steps after the warm-up, or the last one where there are no more. */
+const timed = (m: Engine, list: readonly number[]) =>
+  list.slice(Math.min(WARM, m.steps.length - 1), m.steps.length);
 
 /** Largest relative difference between losses of the same step, over all engines and what is known of the model. */
-export function disagreement(spec: Spec, engines: readonly Named[]): number {
-  const lists = [...engines.map((e) => e.losses), expected(spec)].filter((l) => l.length);
+export function disagreement({ known }: Pick<Contest, 'known'>, engines: readonly Engine[]): number {
+  const lists = [...engines.map((e) => e.losses), known].filter((l) => l.length);
   let worst = 0;
   for (const list of lists)
     list.slice(0, lists[0].length).forEach((loss, i) => {
@@ -22,21 +32,12 @@ export function disagreement(spec: Spec, engines: readonly Named[]): number {
   return worst;
 }
 
-/** The known losses, where the sizes are those they were taken at. */
-function expected(spec: Spec): number[] {
-  const { depth, batch } = specOf(spec.model);
-  return spec.depth === depth && spec.batch === batch ? knownLosses[spec.model] : [];
-}
-
 /** The printed comparison: a row for each engine, ratios against the first. */
-export function report(spec: Spec, floor: FloorResult, engines: readonly Named[]): string {
-  const flops = modelFlops(spec);
-  const best = floor.tiles
+export function report(contest: Contest, floor: FloorResult, engines: readonly Engine[]): string {
+  const tiles = floor.tiles
     .map(({ name, rates }) => ({ name, rate: median(rates) }))
-    .reduce((a, b) => (b.rate > a.rate ? b : a));
-  const floorMs = flops.step / best.rate / 1e6;
-  const ours = stepMs(engines[0]);
-  const rows = engines.map((e) => row(e, flops, ours, floorMs));
+    .sort((a, b) => b.rate - a.rate);
+  const floorMs = contest.flops === null ? null : contest.flops / tiles[0].rate / 1e6;
   const head = [
     'engine',
     'step ms',
@@ -44,35 +45,66 @@ export function report(spec: Spec, floor: FloorResult, engines: readonly Named[]
     'engine / ours',
     'step / floor',
     'forward ms',
-    'GFLOP/s',
+    'GPU process ms',
+    'engine / ours',
     'peak MB',
     ...Object.keys(engines[0].perStep),
   ];
-  const apart = disagreement(spec, engines);
+  const apart = disagreement(contest, engines);
   return [
     '',
-    `${spec.model}: ${spec.depth} blocks, batch ${spec.batch}, ${(flops.step / 1e9).toFixed(3)} GFLOP a step, on ${floor.adapter}`,
-    `floor: ${floorMs.toFixed(0)} ms at ${best.rate.toFixed(2)} GFLOP/s, the best of ${floor.tiles.length} tiles (${best.name}) on ${floor.shape.join('x')}`,
-    table([head, ...rows]),
+    `${contest.title}, on ${floor.adapter}`,
+    `tiles on ${floor.shape.join('x')}, GFLOP/s: ${tiles.map((t) => `${t.name} ${t.rate.toFixed(2)}`).join(', ')}`,
+    ...(floorMs === null ? [] : [`floor: ${floorMs.toFixed(0)} ms, a step at the best tile's rate`]),
+    table([head, ...engines.map((e) => row(e, engines[0], floorMs))]),
+    'GPU process ms: its processor time in a step; where it does the computing, it depends less on the load than the clock.',
     `losses of ${engines[0].name}: ${engines[0].losses.map((l) => l.toFixed(6)).join(' ')}`,
-    `all losses${expected(spec).length ? ' and the known ones' : ''} within ${apart.toExponential(1)} (relative): ${apart <= 1e-3 ? 'they agree' : 'THEY DO NOT AGREE'}`,
+    `all losses${contest.known.length ? ' and the known ones' : ''} within ${apart.toExponential(1)} (relative): ${apart <= 1e-3 ? 'they agree' : 'THEY DO NOT AGREE'}`,
+    ...engines.flatMap((e) => (e.kernels ? ['', profileOf(e.name, e.kernels)] : [])),
   ].join('\n');
 }
 
-function row(e: Named, flops: { step: number }, ours: number, floorMs: number): string[] {
-  const ms = stepMs(e);
-  const timed = e.steps.slice(Math.min(WARM, e.steps.length - 1));
+function row(e: Engine, ours: Engine, floorMs: number | null): string[] {
+  const ms = median(timed(e, e.steps));
+  const processor = median(timed(e, e.processor));
+  const forward = median(e.forwards.slice(1));
+  const whole = (x: number | undefined) => (x === undefined ? '-' : x.toFixed(0));
+  const ratio = (x: number | undefined, y: number | undefined | null) =>
+    x === undefined || !y ? '-' : (x / y).toFixed(2);
+  const range = timed(e, e.steps);
   return [
     e.name,
-    ms.toFixed(0),
-    `${Math.min(...timed).toFixed(0)}-${Math.max(...timed).toFixed(0)}`,
-    (ms / ours).toFixed(2),
-    (ms / floorMs).toFixed(2),
-    median(e.forwards.slice(1)).toFixed(0),
-    (flops.step / ms / 1e6).toFixed(2),
-    (e.peakBytes / 2 ** 20).toFixed(0),
+    whole(ms),
+    `${whole(Math.min(...range))}-${whole(Math.max(...range))}`,
+    ratio(ms, median(timed(ours, ours.steps))),
+    ratio(ms, floorMs),
+    whole(forward),
+    whole(processor),
+    ratio(processor, median(timed(ours, ours.processor))),
+    whole(e.peakBytes / 2 ** 20),
     ...Object.values(e.perStep).map(String),
   ];
+}
+
+function profileOf(name: string, kernels: readonly KernelTime[]): string {
+  const all = kernels.reduce((n, k) => n + k.ms, 0);
+  const shown = kernels.slice(0, KERNELS);
+  const rest = kernels.slice(KERNELS).reduce((n, k) => n + k.ms, 0);
+  const line = (label: string, count: string, ms: number, flops: number) => [
+    label,
+    count,
+    ms.toFixed(1),
+    `${((100 * ms) / all).toFixed(1)} %`,
+    flops ? (flops / ms / 1e6).toFixed(2) : '',
+  ];
+  return [
+    `GPU time of a step of ${name}: ${all.toFixed(0)} ms`,
+    table([
+      ['kernel', 'times', 'ms', 'share', 'GFLOP/s'],
+      ...shown.map((k) => line(k.label, String(k.count), k.ms, k.flops)),
+      ...(rest ? [line('all others', '', rest, 0)] : []),
+    ]),
+  ].join('\n');
 }
 
 function table(rows: readonly string[][]): string {

@@ -77,6 +77,31 @@ test('a gradient that is not finite changes nothing and is reported', async () =
   }
 });
 
+test('a scaled loss leaves the update as it is', async () => {
+  const updated = async (scale: number) => {
+    const gpu = await testGpu();
+    const w = parameter('w', [3], { trainable: true });
+    const state = new State(gpu, [{ name: 'w', type: w }]);
+    state.setTrainable('w', Float32Array.of(1, -2, 0.5));
+    const program = await compileTrainStep(state, {
+      label: 'scaled',
+      loss: reduceSum(mul(w, mul(w, input('x', [3])))),
+      optimiser: adamw,
+      lossScale: input('scale', []),
+    });
+    program.write('x', Float32Array.of(0.3, -0.7, 2));
+    program.write('scale', Float32Array.of(scale));
+    program.write(
+      'hyper',
+      hyperVector({ lr: 0.1, weightDecay: 0, clip: 0.5, lossScale: scale, step: 1 }, adamw),
+    );
+    program.run();
+    return (await state.readTrainables()).get('w')!;
+  };
+  // A power of two changes exponents only, so not a bit differs.
+  expect([...(await updated(1024))]).toEqual([...(await updated(1))]);
+});
+
 test('SGD with momentum', async () => {
   const sgd = { kind: 'sgd', momentum: 0.9 } as const;
   const { state, program } = await steps([[1, -2]], sgd);

@@ -1,4 +1,4 @@
-import { Gpu } from '../../gpu-shaders/index.ts';
+import { Gpu, NoGpuError } from '../../gpu-shaders/index.ts';
 import type { Method } from '../../models/methods/method.ts';
 import type { StudioError } from '../protocol.ts';
 import type { TrainedState } from '../session/checkpoint.ts';
@@ -57,6 +57,9 @@ export interface Trainer {
   /** Takes a new device in place of a lost one. Throws `NoGpuError` where there is none. */
   renew(): Promise<void>;
 }
+
+/** Times that a new device is asked for, a second apart. */
+const renewTries = 6;
 
 /** The device was lost three times in one run. */
 export class DeviceLostError extends Error {
@@ -131,7 +134,16 @@ export class GpuTrainer implements Trainer {
 
   async renew(): Promise<void> {
     // A lost adapter gives no device any more: everything is asked for anew.
-    this.#device = await Gpu.open(this.#gpu);
+    // While the graphics process starts again there is no adapter for a moment.
+    for (let tries = 1; ; tries++) {
+      try {
+        this.#device = await Gpu.open(this.#gpu);
+        break;
+      } catch (error) {
+        if (!(error instanceof NoGpuError) || tries === renewTries) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+      }
+    }
     this.#watch(this.#device);
   }
 

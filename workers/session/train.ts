@@ -133,7 +133,10 @@ export async function train(
     const step = progress.step + 1;
     const { lr } = await session.step(step, order, progress);
     progress.step = step;
-    pending.push({ step, lr, figures: training.collect(['loss', 'hits', 'control']) });
+    const figures = training.collect(['loss', 'hits', 'control']);
+    // A device lost meanwhile is told where these are awaited, or where the loop ends before that.
+    figures.catch(() => undefined);
+    pending.push({ step, lr, figures });
     await settle(IN_FLIGHT);
     if (step % every === 0 || step === steps) {
       await settle(0);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from '@playwright/test';
 import { register } from 'tsx/esm/api';
@@ -13,8 +13,11 @@ import { createStudioServer, listen } from './serve/serve.mjs';
 
 register();
 const { chromiumFlags, chromiumPath } = await import('./chromium.ts');
+const { shrinkPng } = await import('./shrinkPng.ts');
+const { decodePng } = await import('../models/data/png.ts');
+const { encodePng } = await import('../models/data/encodePng.ts');
 const { User } = await import('../e2e/user.ts');
-const { drawings, folderOf } = await import('../e2e/pictures.ts');
+const { folderOf } = await import('../e2e/pictures.ts');
 
 const FOLDER = join(ROOT, 'docs', 'screenshots');
 const SIZES = [
@@ -22,7 +25,7 @@ const SIZES = [
   { width: 390, height: 844 },
 ];
 const wanted = process.argv.slice(2);
-const knobs = { image_size: 96, batch_size: 32, epochs: 4 };
+const knobs = { image_size: 96, batch_size: 32, epochs: 6 };
 
 await installIfMissing();
 await buildIfStale();
@@ -38,15 +41,27 @@ async function shoot(page, state) {
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       await page.waitForTimeout(400);
-      await page.screenshot({
-        path: join(FOLDER, `${state}-${colorScheme}-${size.width}.png`),
-        animations: 'disabled',
-      });
+      const png = await page.screenshot({ animations: 'disabled' });
+      writeFileSync(join(FOLDER, `${state}-${colorScheme}-${size.width}.png`), shrinkPng(png));
     }
   }
   await page.setViewportSize(SIZES[0]);
   await page.emulateMedia({ colorScheme: 'light' });
   console.log(state);
+}
+
+/** A test picture of the sample, cut from its sprite (row: class, column: picture). @returns its path */
+function ankleBoot() {
+  const side = 28;
+  const sprite = decodePng(readFileSync(join(ROOT, 'public', 'samples', 'fashion-mnist.png')));
+  const [row, column] = [9, 104];
+  const data = new Uint8Array(side * side * 3);
+  for (let y = 0; y < side; y++) {
+    const from = ((row * side + y) * sprite.width + column * side) * 3;
+    data.set(sprite.data.subarray(from, from + side * 3), y * side * 3);
+  }
+  const folder = folderOf('tried', { 'ankle-boot.png': encodePng({ width: side, height: side, data }) });
+  return join(folder, 'ankle-boot.png');
 }
 
 async function open(context) {
@@ -86,8 +101,14 @@ async function theLifeOfARun(context) {
   await shoot(page, 'paused');
   await page.getByTestId('resume').click();
   await user.finish(900_000);
-  await user.tryPicture(join(drawings, 'rings/rings-00.png'));
+  await user.tryPicture(ankleBoot());
   await shoot(page, 'result');
+  await page.getByTestId('confusion').scrollIntoViewIfNeeded();
+  await shoot(page, 'result-classes');
+  await page.getByTestId('panel-rank').click();
+  await page.getByTestId('rank').waitFor();
+  await shoot(page, 'rank');
+  await page.getByTestId('panel-rank').click();
   const zip = await user.download();
   await page.close();
 

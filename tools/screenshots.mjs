@@ -108,7 +108,7 @@ async function theLifeOfARun(context) {
   await page.getByTestId('panel-rank').click();
   await page.getByTestId('rank').waitFor();
   await shoot(page, 'rank');
-  await page.getByTestId('panel-rank').click();
+  await page.getByRole('button', { name: 'Close the panels' }).click();
   const zip = await user.download();
   await page.close();
 

@@ -123,7 +123,7 @@ export function pets(count: number): DroppedFile[] {
 }
 
 /** Waits until `ready` holds of what a tab has heard. */
-export async function until(ready: () => boolean, patience = 20_000): Promise<void> {
+export async function until(ready: () => boolean, patience = 50_000): Promise<void> {
   const end = Date.now() + patience;
   while (!ready()) {
     if (Date.now() > end) throw new Error('It did not happen in time.');

@@ -13,6 +13,7 @@ import {
   type Program,
   type State,
   schedule,
+  shareCommon,
   substitute,
   type Tensor,
 } from '../../gpu-shaders/index.ts';
@@ -81,8 +82,9 @@ export interface PrefixProgram {
  * and the neighbours score).
  */
 export async function compilePrefix(state: State, shape: RunShape): Promise<PrefixProgram> {
-  const { cut } = splitTrace(shape, PREFIX_BATCH, true);
-  const features = frozenFeatures(shape, PREFIX_BATCH);
+  const values = splitTrace(shape, PREFIX_BATCH, true).cut;
+  // The two traces have all of the prefix in common.
+  const [features, ...cut] = shareCommon([frozenFeatures(shape, PREFIX_BATCH), ...values]);
   const outputs = Object.fromEntries([
     ...cut.map((t, i) => [cutName(i), copy(t)] as const),
     ['features', copy(features)] as const,

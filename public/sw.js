@@ -49,6 +49,8 @@ async function answer(request, url) {
   if (!KNOWN.has(key)) return withHeaders(await fetch(request));
   const range = request.headers.get('range');
   const kept = await (await caches.open(CACHE)).match(key);
+  // A part of a file that is not here costs its own bytes, not the whole file's.
+  if (range && !kept) return withHeaders(await fetch(request));
   // A name with a hash never changes its content; any other may be of a newer build, where the host is in reach.
   if (kept && key.includes('/assets/')) return withHeaders(await slice(kept, range));
   const fresh = fetch(navigates ? request : key, { cache: 'no-cache' });

@@ -110,6 +110,8 @@ export async function train(): Promise<void> {
     go('train');
   });
   useRuns.setState({ starting: false });
+  // From the first run on there is something to lose. A browser may decline; the machine page shows what it said.
+  void globalThis.navigator?.storage?.persist?.().catch(() => undefined);
 }
 
 export const pause = (id: string) => command(id, () => engine().pause(id));

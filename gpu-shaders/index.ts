@@ -9,6 +9,7 @@ export { schedule } from './compile/schedule.ts';
 export * from './device.ts';
 export * from './graph/gradient.ts';
 export * from './graph/leaves.ts';
+export * from './graph/narrow.ts';
 export * from './graph/share.ts';
 export * from './graph/split.ts';
 export * from './graph/tensor.ts';

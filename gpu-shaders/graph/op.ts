@@ -1,5 +1,5 @@
 import type { KernelWriter, PointWriter } from '../compile/writer.ts';
-import type { Tensor, TensorType } from './tensor.ts';
+import type { Shape, Tensor, TensorType } from './tensor.ts';
 
 /** What a gradient rule gets: the node's values, the gradients of its outputs, and which inputs need one. */
 export interface GradientContext<A> {
@@ -44,11 +44,28 @@ export interface NodeTypes<A> {
   attrs: A;
 }
 
+/** A part of a tensor: `shape` elements from `begin` on, along each axis. */
+export interface Box {
+  begin: readonly number[];
+  shape: Shape;
+}
+
+/** What a part of a result is computed from: a part of each input, null for all of it, and attributes of its own. */
+export interface Narrowed<A = unknown> {
+  inputs: (Box | null)[];
+  attrs: A;
+}
+
 /** One operation, whole: shape rule, gradient rule, lowering. A file under `ops/` is its only place. */
 export interface Op<A = void> {
   name: string;
   infer(inputs: readonly TensorType[], attrs: A): TensorType[];
   /** Absent where no gradient exists (integers, masks). Returns one gradient or null for each input. */
   gradient?(ctx: GradientContext<A>): (Tensor | null)[];
+  /**
+   * How to compute only `box` of the first output; null where that part takes as much as the whole. Absent for maps,
+   * which always can, and for operations whose rows depend on each other.
+   */
+  narrow?(node: NodeTypes<A>, box: Box): Narrowed<A> | null;
   lower: Lowering<A>;
 }

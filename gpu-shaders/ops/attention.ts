@@ -1,5 +1,5 @@
 import { GradientError } from '../graph/gradient.ts';
-import type { Op } from '../graph/op.ts';
+import type { Box, Op } from '../graph/op.ts';
 import { ShapeError, type Tensor, type TensorType, trace } from '../graph/tensor.ts';
 import { attentionForward, attentionKeyGradient, attentionQueryGradient } from '../kernels/attention.ts';
 
@@ -101,6 +101,15 @@ const attentionOp: Op<AttentionAttrs> = {
     const [dk, dv] = wants[1] || wants[2] ? trace(keyGradientOp, all, attrs) : [null, null];
     return [dq, wants[1] ? dk : null, wants[2] ? dv : null, null].slice(0, inputs.length);
   },
+  narrow: ({ inputs: [q, k, , bias], attrs }, box) => {
+    const [first, count] = [box.begin[1], box.shape[1]];
+    // Causal queries stay the last ones, which is where their keys end.
+    if (box.shape[2] !== q.shape[2] || (attrs.causal && first + count !== q.shape[1])) return null;
+    const keys: Box = { begin: [box.begin[0], 0, 0], shape: [box.shape[0], k.shape[1], k.shape[2]] };
+    const inputs: (Box | null)[] = [box, keys, keys];
+    if (bias) inputs.push(biasPart(bias, box));
+    return { inputs, attrs };
+  },
   lower: {
     kind: 'kernels',
     fuses: true,
@@ -108,6 +117,14 @@ const attentionOp: Op<AttentionAttrs> = {
     flops: ({ inputs: [q, k, v, bias], attrs: a }) => flopsOf(2, sizes(q, k, v, bias, a), a.causal),
   },
 };
+
+/** The part of a bias [B|1, H|1, Tq|1, Tk] that some samples' queries read. */
+function biasPart(bias: TensorType, box: Box): Box {
+  const [samples, heads, queries, keys] = bias.shape;
+  const batch = samples === 1 ? [0, 1] : [box.begin[0], box.shape[0]];
+  const rows = queries === 1 ? [0, 1] : [box.begin[1], box.shape[1]];
+  return { begin: [batch[0], 0, rows[0], 0], shape: [batch[1], heads, rows[1], keys] };
+}
 
 /**
  * What both gradient kernels need of a row of scores, side by side in one binding: its log-sum and sum(dout out),

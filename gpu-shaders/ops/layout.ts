@@ -1,6 +1,7 @@
 import type { Op } from '../graph/op.ts';
 import {
   type DType,
+  type Node,
   type Shape,
   ShapeError,
   sameShape,
@@ -67,6 +68,10 @@ interface WindowAttrs {
 const sliceOp: Op<WindowAttrs> = {
   name: 'slice',
   infer: ([x], { shape }) => [{ shape, dtype: moved(x.dtype) }],
+  narrow: ({ attrs: { begin } }, box) => {
+    const part = { begin: begin.map((b, i) => b + box.begin[i]), shape: box.shape };
+    return { inputs: [part], attrs: part };
+  },
   gradient: ({ inputs: [x], dys, attrs: { begin, shape } }) => [
     pad(
       dys[0]!,
@@ -85,6 +90,8 @@ const sliceOp: Op<WindowAttrs> = {
     },
   },
 };
+
+export const isSlice = (node: Node): boolean => node.op === sliceOp;
 
 /** The box of `size` from `begin` on; a size of -1 reaches to the axis's end. */
 export function slice(x: Tensor, begin: readonly number[], size: readonly number[]): Tensor {

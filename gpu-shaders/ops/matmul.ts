@@ -51,6 +51,12 @@ const matmulOp: Op<MatmulAttrs> = {
     const da = !wants[0] ? null : ta ? matmul(b, dy, { ta: tb, tb: true }) : matmul(dy, b, { tb: !tb });
     return [da, wants[1] ? gradientOfB(a, b, dy, ta, tb) : null];
   },
+  narrow: ({ inputs: [a, b], outputs: [y], attrs }, { begin, shape }) => {
+    // Rows of a product with a shared factor stand alone.
+    if (b.shape.length !== 2 || attrs.ta || shape.at(-1) !== y.shape.at(-1)) return null;
+    const rows = { begin, shape: [...shape.slice(0, -1), a.shape.at(-1)!] };
+    return { inputs: [rows, null], attrs };
+  },
   lower: {
     kind: 'kernels',
     fuses: true,

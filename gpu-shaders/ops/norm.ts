@@ -1,5 +1,5 @@
 import type { KernelText, KernelWriter } from '../compile/writer.ts';
-import type { Op } from '../graph/op.ts';
+import type { Box, NodeTypes, Op } from '../graph/op.ts';
 import { ShapeError, type Tensor, type TensorType, trace } from '../graph/tensor.ts';
 import { horizontal, rowKernel, rowLoop, rowsOf, rowType } from '../kernels/rows.ts';
 import { mul, sub } from './elementwise.ts';
@@ -29,8 +29,14 @@ function affine(k: KernelText, w: KernelWriter, a: NormAttrs, width: number, val
   });
 }
 
+/** Rows stand alone. */
+function narrowNorm({ inputs: [x, ...columns], attrs }: NodeTypes<NormAttrs>, box: Box) {
+  return box.shape.at(-1) === x.shape.at(-1) ? { inputs: [box, ...columns.map(() => null)], attrs } : null;
+}
+
 const layerNormOp: Op<NormAttrs> = {
   name: 'layerNorm',
+  narrow: narrowNorm,
   infer: ([x, ...columns]) => {
     checkColumns('layerNorm', x, columns);
     return [{ shape: x.shape, dtype: 'f32' }, perRow(x), perRow(x)];
@@ -74,6 +80,7 @@ ${affine(k, w, attrs, width, (x) => `(${x} - mean) * rstd`)}`,
 
 const rmsNormOp: Op<NormAttrs> = {
   name: 'rmsNorm',
+  narrow: narrowNorm,
   infer: ([x, ...columns]) => {
     checkColumns('rmsNorm', x, columns);
     return [{ shape: x.shape, dtype: 'f32' }, perRow(x)];

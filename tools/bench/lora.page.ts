@@ -6,6 +6,7 @@ import {
   frozenCut,
   Gpu,
   input,
+  narrowRows,
   type Program,
   State,
   substitute,
@@ -23,17 +24,21 @@ export interface PageArguments {
   steps: number;
   /** Whether what no adapter reaches is computed once, before the steps, rather than in each. */
   cached: boolean;
+  /** Whether rows that the loss never reads are left out, as a session does. */
+  narrow: boolean;
   profile: boolean;
 }
 
-async function bench({ spec, steps, cached, profile }: PageArguments): Promise<Measured> {
+async function bench({ spec, steps, cached, narrow, profile }: PageArguments): Promise<Measured> {
   const gpu = await Gpu.open(navigator.gpu);
   const state = stateOf(gpu, spec);
   const { x, labels } = batchOf(spec);
-  const whole = traceEncoder(spec);
-  const cut = cached ? frozenCut([whole.loss, whole.logits]) : [];
+  const traced = traceEncoder(spec);
+  const whole = [traced.loss, traced.logits];
+  const needed = narrow ? narrowRows(whole) : whole;
+  const cut = cached ? frozenCut(needed) : [];
   const inputs = new Map(cut.map((t, i) => [t, input(`cut${i}`, t.shape, { sample: true })]));
-  const [loss, logits] = substitute([whole.loss, whole.logits], inputs);
+  const [loss, logits] = substitute(needed, inputs);
   const prefix = cached ? await prefixValues(state, cut, x) : [];
   const fill = (program: Program) => {
     program.write('x', x);

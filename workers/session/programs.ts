@@ -8,6 +8,7 @@ import {
   input,
   isParameter,
   isTrainable,
+  narrowRows,
   nodesOf,
   type ParameterAttrs,
   type Program,
@@ -55,7 +56,7 @@ interface SplitTrace {
 
 function splitTrace(shape: RunShape, batch: number, training: boolean): SplitTrace {
   const whole = traceBatch(shape, batch, training);
-  const values = [whole.loss, whole.hits, whole.logits];
+  const values = narrowRows([whole.loss, whole.hits, whole.logits]);
   const cut = frozenCut(values);
   for (const t of cut)
     if (t.shape[0] !== batch)
@@ -84,7 +85,7 @@ export interface PrefixProgram {
 export async function compilePrefix(state: State, shape: RunShape): Promise<PrefixProgram> {
   const values = splitTrace(shape, PREFIX_BATCH, true).cut;
   // The two traces have all of the prefix in common.
-  const [features, ...cut] = shareCommon([frozenFeatures(shape, PREFIX_BATCH), ...values]);
+  const [features, ...cut] = narrowRows(shareCommon([frozenFeatures(shape, PREFIX_BATCH), ...values]));
   const outputs = Object.fromEntries([
     ...cut.map((t, i) => [cutName(i), copy(t)] as const),
     ['features', copy(features)] as const,

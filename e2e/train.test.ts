@@ -50,6 +50,10 @@ test.describe('pictures in, adapter out', () => {
     await user.finish();
     const picture = join(drawings, 'dots/dots-00.png');
     const said = await user.tryPicture(picture);
+    await user.page.getByTestId('check').click();
+    const checked = user.page.getByTestId('check-result');
+    await expect(checked).toHaveAttribute('data-passed', 'true', { timeout: 120_000 });
+    console.log(`frozen features beside ONNX Runtime's: ${(await checked.innerText()).replace(/\s+/g, ' ')}`);
     const zip = await user.download();
     const other = new User(await open());
     await other.drop(zip);

@@ -22,9 +22,14 @@ export class User {
     const box = (await this.page.locator('#stage').boundingBox())!;
     const at = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
     const data = { items: [], files: paths, dragOperationsMask: 1 };
-    for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
-      await cdp.send('Input.dispatchDragEvent', { type, ...at, data });
-    }
+    const veil = this.page.getByText('Drop it', { exact: true });
+    // A drop counts once the page has said of the drag before it that it takes one; a busy page says so late.
+    await expect(async () => {
+      for (const type of ['dragEnter', 'dragOver', 'dragOver', 'drop'] as const) {
+        await cdp.send('Input.dispatchDragEvent', { type, ...at, data });
+      }
+      await expect(veil).toBeHidden({ timeout: 5000 });
+    }).toPass({ timeout: 60_000 });
     await cdp.detach();
   }
 

@@ -38,7 +38,13 @@ export function depthwiseKernel(w: KernelWriter, a: Window, flip: boolean): void
   const run = Math.min(RUN, a.ow);
   const runs = Math.ceil(a.ow / run);
   const offset = (t: number, kx: number) => t * a.sw + kx * a.dw;
-  const offsets = new Set(range(run).flatMap((t) => range(a.kw).map((kx) => offset(t, kx))));
+  // A run that is the whole row starts at the same place each time, so what lies outside is known here.
+  const inside = (o: number) => runs > 1 || (o >= a.left && o < a.left + a.w);
+  const offsets = new Set(
+    range(run)
+      .flatMap((t) => range(a.kw).map((kx) => offset(t, kx)))
+      .filter(inside),
+  );
   const flat = flatIndex(a.batch * a.oh * runs * n);
   w.kernel('run', (k) => {
     const [x, weight] = w.inputs.map((t) => k.tensor(t, { vec }));
@@ -59,6 +65,7 @@ export function depthwiseKernel(w: KernelWriter, a: Window, flip: boolean): void
     let row = (b * ${a.h}u + y) * ${a.w}u;
 ${[...offsets]
   .map((o) => {
+    if (runs === 1) return `    let x${o} = ${read(x, `(row + ${o - a.left}u) * ${n}u + c`)};`;
     const at = `row + min(left + ${o}u, ${a.w - 1}u)`;
     return `    let x${o} = select(${type}(), ${read(x, `(${at}) * ${n}u + c`)}, left + ${o}u < ${a.w}u);`;
   })
@@ -66,7 +73,9 @@ ${[...offsets]
 ${range(a.kw)
   .map((kx) => {
     const at = `(${kernelRow} * ${a.kw}u + ${flip ? a.kw - 1 - kx : kx}u) * ${n}u + c`;
-    const sums = range(run).map((t) => `s${t} += w${kx} * x${offset(t, kx)};`);
+    const sums = range(run)
+      .filter((t) => inside(offset(t, kx)))
+      .map((t) => `s${t} += w${kx} * x${offset(t, kx)};`);
     return `    let w${kx} = ${read(weight, at)}; ${sums.join(' ')}`;
   })
   .join('\n')}

@@ -57,14 +57,21 @@ export function windowOf(x: TensorType, kh: number, kw: number, o: WindowOptions
 
 /** Statements that run `use` for each output place (oy, ox) whose window holds input place (y, x) at (ky, kx). */
 export function overOutputs(a: Window, use: string): string {
-  return `  for (var ky = 0u; ky < ${a.kh}u; ky++) {
+  // Undilated, only every stride-th place of the window meets an output: the loop visits no other.
+  const loop = (k: string, at: string, size: number, stride: number, dilation: number) =>
+    stride > 1 && dilation === 1
+      ? `for (var ${k} = (${at}) % ${stride}u; ${k} < ${size}u; ${k} += ${stride}u)`
+      : `for (var ${k} = 0u; ${k} < ${size}u; ${k}++)`;
+  const missed = (t: string, stride: number, dilation: number) =>
+    stride > 1 && dilation > 1 ? ` || ${t} % ${stride}u != 0u` : '';
+  return `  ${loop('ky', `y + ${a.top}u`, a.kh, a.sh, a.dh)} {
     let ty = y + ${a.top}u - ky * ${a.dh}u;
     let oy = ty / ${a.sh}u;
-    if (oy >= ${a.oh}u${a.sh > 1 ? ` || ty % ${a.sh}u != 0u` : ''}) { continue; }
-    for (var kx = 0u; kx < ${a.kw}u; kx++) {
+    if (oy >= ${a.oh}u${missed('ty', a.sh, a.dh)}) { continue; }
+    ${loop('kx', `x + ${a.left}u`, a.kw, a.sw, a.dw)} {
       let tx = x + ${a.left}u - kx * ${a.dw}u;
       let ox = tx / ${a.sw}u;
-      if (ox >= ${a.ow}u${a.sw > 1 ? ` || tx % ${a.sw}u != 0u` : ''}) { continue; }
+      if (ox >= ${a.ow}u${missed('tx', a.sw, a.dw)}) { continue; }
 ${use}
     }
   }`;

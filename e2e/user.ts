@@ -22,14 +22,24 @@ export class User {
     const box = (await this.page.locator('#stage').boundingBox())!;
     const at = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
     const data = { items: [], files: paths, dragOperationsMask: 1 };
-    const veil = this.page.getByText('Drop it', { exact: true });
-    // A drop counts once the page has said of the drag before it that it takes one; a busy page says so late.
+    const drag = (type: 'dragEnter' | 'dragOver' | 'drop') =>
+      cdp.send('Input.dispatchDragEvent', { type, ...at, data });
+    await this.page.evaluate(() => {
+      document.documentElement.dataset['dropped'] = 'no';
+      const note = () => {
+        document.documentElement.dataset['dropped'] = 'yes';
+      };
+      addEventListener('drop', note, { once: true, capture: true });
+    });
+    // The browser lets go only where the page has answered that it would take it; a hand hovers for longer than that.
     await expect(async () => {
-      for (const type of ['dragEnter', 'dragOver', 'dragOver', 'drop'] as const) {
-        await cdp.send('Input.dispatchDragEvent', { type, ...at, data });
+      for (const type of ['dragEnter', 'dragOver', 'dragOver'] as const) {
+        await drag(type);
+        await this.page.evaluate(() => new Promise(requestAnimationFrame));
       }
-      await expect(veil).toBeHidden({ timeout: 5000 });
-    }).toPass({ timeout: 60_000 });
+      await drag('drop');
+      await expect(this.page.locator('html')).toHaveAttribute('data-dropped', 'yes', { timeout: 2000 });
+    }).toPass({ timeout: 30_000 });
     await cdp.detach();
   }
 

@@ -36,14 +36,14 @@ interface Tail {
   token: number;
 }
 
-/** Two pre-norm blocks and a head on one token: the loss, and the leaves it is trained by. */
-function network({ causal = false, bias, token }: Tail) {
+/** Pre-norm blocks and a head on one token: the loss, and the leaves it is trained by. */
+function network({ causal = false, bias, token }: Tail, blocks = 1) {
   const { made, of } = leaves();
   const dense = (x: Tensor, name: string) => linear(x, of(`${name}.weight`, [D, D]), of(`${name}.bias`, [D]));
   const norm = (x: Tensor, name: string) => layerNorm(x, of(`${name}.g`, [D]), of(`${name}.b`, [D]), 1e-5);
   const mask = bias ? constant(noise(sizeOf(bias), 5), bias) : null;
   let h = of('x', [B, T, D]);
-  for (const i of [0, 1]) {
+  for (let i = 0; i < blocks; i++) {
     const a = norm(h, `${i}.norm1`);
     const [q, k, v] = ['q', 'k', 'v'].map((n) => dense(a, `${i}.${n}`));
     h = add(h, dense(attention(q, k, v, { heads: 2, causal, bias: mask }), `${i}.o`));
@@ -104,12 +104,13 @@ describe('rows that nobody reads', () => {
     });
 
   test('causal queries before the last keep their place', () => {
-    const { loss } = network({ token: 1, causal: true });
+    const { loss } = network({ token: 1, causal: true }, 2);
     const widest = (t: Tensor) =>
       nodesOf([t])
         .filter((n) => n.op.name === 'attention')
         .map((n) => n.outputs[0].shape[1]);
     expect(widest(narrowRows([loss])[0])).toEqual([T, T]);
+    expect(widest(narrowRows([network({ token: 1 }, 2).loss])[0])).toEqual([T, 1]);
   });
 
   test('two readers of different rows get the whole; one mask is drawn for all rows', () => {

@@ -47,7 +47,7 @@ export class Parts {
     this.d4 = Math.ceil(s.d / 4);
     // Short sequences would leave most of a large tile idle. What a softmax sums at a time must not depend on the
     // form that was measured to be fastest, or a run would not give the same bits again.
-    this.rows = range(count < 16 ? 4 : 8);
+    this.rows = range(count === 1 ? 1 : count < 16 ? 4 : 8);
     this.cols = range(streamed < 16 ? 4 : streamed < 128 ? 8 : 16);
     this.quads = range(this.cols.length / 4);
     // The number of steps must be the same for neighbours, which a causal mask does not give.

@@ -57,6 +57,7 @@ const cases: Record<string, Sizes & { frozen?: number[]; form?: ProductForm }> =
   'shared in the key gradient': { b: 1, tq: 3, tk: 34, heads: 2, kv: 1, d: 4, frozen: [0], form: 'quad' },
   'many keys': { b: 1, tq: 3, tk: 131, heads: 1, kv: 1, d: 4, frozen: [1, 2] },
   'many queries': { b: 1, tq: 130, tk: 3, heads: 1, kv: 1, d: 4, frozen: [0] },
+  'one query, grouped, with a bias': { b: 2, tq: 1, tk: 9, heads: 2, kv: 1, d: 6, bias: [1, 2, 1] },
   'bias by sample': { b: 2, tq: 5, tk: 3, heads: 2, kv: 2, d: 4, bias: [2, 1, 1] },
   'bias by head and query': { b: 2, tq: 5, tk: 6, heads: 2, kv: 2, d: 3, bias: [1, 2, 5] },
 };

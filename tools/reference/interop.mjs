@@ -194,7 +194,7 @@ function main() {
     passed += lines.filter((line) => line.startsWith('ok ')).length;
     failed += lines.filter((line) => line.startsWith('FAIL ')).length;
     if (result.status !== 0) {
-      console.log(`FAIL the checks stopped early:\n${result.stderr}`);
+      console.log(`FAIL the checks stopped early (${result.signal ?? result.status}):\n${result.stderr}`);
       failed += 1;
     }
   }

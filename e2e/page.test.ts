@@ -56,7 +56,7 @@ test('a bare host under a sub-path becomes isolated, and works offline', async (
 
 test('npm start serves the page on the port it is given, and ends on Ctrl-C', async ({
   context,
-  witness: _,
+  witness,
 }) => {
   const script = fileURLToPath(new URL('../tools/start.mjs', import.meta.url));
   const child = spawn(process.execPath, [script, '--port', '4000', '--no-open'], {
@@ -73,4 +73,6 @@ test('npm start serves the page on the port it is given, and ends on Ctrl-C', as
   const ended = new Promise((resolve) => child.on('exit', resolve));
   child.kill('SIGINT');
   expect(await ended).toBe(0);
+  // What the page was still fetching in the background finds no server any more.
+  witness.expect(/sw\.js|ERR_CONNECTION_REFUSED/);
 });

@@ -25,11 +25,9 @@ export class User {
     const drag = (type: 'dragEnter' | 'dragOver' | 'drop') =>
       cdp.send('Input.dispatchDragEvent', { type, ...at, data });
     await this.page.evaluate(() => {
-      document.documentElement.dataset['dropped'] = 'no';
-      const note = () => {
-        document.documentElement.dataset['dropped'] = 'yes';
-      };
-      addEventListener('drop', note, { once: true, capture: true });
+      const page = document.documentElement;
+      page.dataset['dropped'] = 'no';
+      addEventListener('drop', () => page.setAttribute('data-dropped', 'yes'), { once: true, capture: true });
     });
     // The browser lets go only where the page has answered that it would take it; a hand hovers for longer than that.
     await expect(async () => {

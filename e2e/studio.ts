@@ -143,3 +143,15 @@ export async function offlineReady(page: Page): Promise<void> {
       }),
   );
 }
+
+/** Begins to note the page's main-thread tasks of over 50 ms. @returns asks for their lengths so far, in milliseconds */
+export async function longTasks(page: Page): Promise<() => Promise<number[]>> {
+  const kept = await page.evaluateHandle(() => {
+    const lengths: number[] = [];
+    new PerformanceObserver((list) => {
+      for (const { duration } of list.getEntries()) lengths.push(duration);
+    }).observe({ type: 'longtask' });
+    return lengths;
+  });
+  return () => kept.jsonValue();
+}

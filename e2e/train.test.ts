@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unzipSync } from 'fflate';
 import { drawings, fewOf, signDigits } from './pictures.ts';
-import { expect, test } from './studio.ts';
+import { expect, longTasks, test } from './studio.ts';
 import { share, User } from './user.ts';
 
 test.describe('pictures in, adapter out', () => {
@@ -46,8 +46,10 @@ test.describe('pictures in, adapter out', () => {
     await expect(user.page.getByTestId('dataset-name')).toHaveText('images', { timeout: 60_000 });
     await user.go('method');
     await user.turnAll({ image_size: 64, batch_size: 8, epochs: 3 });
+    const tasks = await longTasks(user.page);
     await user.train();
     await user.finish();
+    console.log(`main-thread tasks over 50 ms while it trained: ${JSON.stringify(await tasks())}`);
     const picture = join(drawings, 'dots/dots-00.png');
     const said = await user.tryPicture(picture);
     await user.page.getByTestId('check').click();

@@ -8,9 +8,26 @@ export interface Slice {
   bytes: number;
 }
 
+/** How the optimiser treats a parameter. */
+export interface UpdateRule {
+  /** Multiplies the learning rate; 1 by default. */
+  rate?: number;
+  /** Whether weight decay applies; it does by default. */
+  decay?: boolean;
+  /** Elements whose gradient is exactly zero are left alone, moments and all, as PyTorch's SparseAdam leaves them. */
+  sparse?: boolean;
+}
+
 export interface TrainableSpec {
   name: string;
   type: TensorType;
+  rule?: UpdateRule;
+}
+
+/** Elements [from, to) of the flat buffer that share a rule. */
+export interface UpdateGroup extends Required<UpdateRule> {
+  from: number;
+  to: number;
 }
 
 /** WebGPU's default minStorageBufferOffsetAlignment, in bytes. */
@@ -25,6 +42,8 @@ export class State {
   private readonly frozen = new Map<string, Slice>();
   private readonly layout = new Map<string, { offset: number; bytes: number; type: TensorType }>();
   readonly flatBytes: number;
+  /** The flat buffer by update rule, in order. */
+  readonly groups: UpdateGroup[] = [];
   readonly values: GPUBuffer;
   readonly gradients: GPUBuffer;
   readonly moment1: GPUBuffer;
@@ -35,10 +54,14 @@ export class State {
     trainables: readonly TrainableSpec[],
   ) {
     let offset = 0;
-    for (const { name, type } of trainables) {
+    for (const { name, type, rule } of byRule(trainables)) {
       const bytes = byteSize(type);
       this.layout.set(name, { offset, bytes, type });
+      const from = offset / 4;
       offset += Math.ceil(bytes / ALIGN) * ALIGN;
+      const group = this.groups.at(-1);
+      if (group && keyOf(group) === keyOf(rule)) group.to = offset / 4;
+      else this.groups.push({ ...fullRule(rule), from, to: offset / 4 });
     }
     this.flatBytes = offset;
     this.values = gpu.buffer(offset, 'trainable values');
@@ -51,10 +74,13 @@ export class State {
     return [...this.layout.keys()];
   }
 
-  /** Uploads a frozen weight in its storage type. */
+  /** Uploads a frozen or a mutable tensor in its storage type; one that is there already is overwritten in place. */
   setFrozen(name: string, data: ArrayBufferView): void {
     const bytes = Math.ceil(data.byteLength / 4) * 4;
-    const buffer = this.gpu.buffer(bytes, name);
+    const known = this.frozen.get(name);
+    if (known && known.bytes !== bytes)
+      throw new Error(`'${name}' takes ${known.bytes} bytes, ${bytes} were given.`);
+    const { buffer } = known ?? { buffer: this.gpu.buffer(bytes, name) };
     let source = data;
     if (bytes !== data.byteLength) {
       const padded = new Uint8Array(bytes);
@@ -62,8 +88,13 @@ export class State {
       source = padded;
     }
     this.gpu.device.queue.writeBuffer(buffer, 0, source as BufferSource);
-    this.frozen.get(name)?.buffer.destroy();
     this.frozen.set(name, { buffer, offset: 0, bytes });
+  }
+
+  /** Bytes of a frozen or mutable tensor as they are on the GPU. */
+  readFrozen(name: string): Promise<ArrayBuffer> {
+    const { buffer, bytes } = this.slice(name);
+    return this.gpu.read(buffer, 0, bytes);
   }
 
   hasFrozen(name: string): boolean {
@@ -127,4 +158,21 @@ export class State {
     for (const s of this.frozen.values()) s.buffer.destroy();
     this.frozen.clear();
   }
+}
+
+const fullRule = ({ rate = 1, decay = true, sparse = false }: UpdateRule = {}): Required<UpdateRule> => ({
+  rate,
+  decay,
+  sparse,
+});
+
+function keyOf(rule?: UpdateRule): string {
+  const { rate, decay, sparse } = fullRule(rule);
+  return `${rate} ${decay} ${sparse}`;
+}
+
+/** Parameters that share a rule side by side, in their own order otherwise: few ranges, so a cheap kernel. */
+function byRule(trainables: readonly TrainableSpec[]): TrainableSpec[] {
+  const keys = [...new Set(trainables.map((t) => keyOf(t.rule)))];
+  return keys.flatMap((key) => trainables.filter((t) => keyOf(t.rule) === key));
 }

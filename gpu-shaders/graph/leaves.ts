@@ -7,6 +7,8 @@ export interface ParameterAttrs {
   dtype: DType;
   /** Trainable parameters lie in one flat buffer with their gradients and moments beside them. */
   trainable: boolean;
+  /** Not trained, but rewritten between steps now and then (a mask, a basis): nothing that reads it may be cached. */
+  mutable: boolean;
 }
 
 const parameterOp: Op<ParameterAttrs> = {
@@ -15,13 +17,17 @@ const parameterOp: Op<ParameterAttrs> = {
   lower: { kind: 'leaf' },
 };
 
-/** A named persistent tensor: a frozen weight, or a trainable leaf. */
+/** A named persistent tensor: a frozen weight, a trainable leaf, or one that is rewritten between steps. */
 export function parameter(
   name: string,
   shape: Shape,
-  { dtype = 'f32', trainable = false }: { dtype?: DType; trainable?: boolean } = {},
+  {
+    dtype = 'f32',
+    trainable = false,
+    mutable = false,
+  }: { dtype?: DType; trainable?: boolean; mutable?: boolean } = {},
 ): Tensor {
-  return trace(parameterOp, [], { name, shape, dtype, trainable })[0];
+  return trace(parameterOp, [], { name, shape, dtype, trainable, mutable })[0];
 }
 
 export interface InputAttrs {
@@ -79,4 +85,10 @@ export function isConstant(t: Tensor): boolean {
 }
 export function isTrainable(t: Tensor): boolean {
   return isParameter(t) && (t.node.attrs as ParameterAttrs).trainable;
+}
+/** A persistent tensor whose value never changes. */
+export function isFrozen(t: Tensor): boolean {
+  if (!isParameter(t)) return false;
+  const { trainable, mutable } = t.node.attrs as ParameterAttrs;
+  return !trainable && !mutable;
 }

@@ -5,7 +5,7 @@ import { layerNorm } from '../ops/norm.ts';
 import { reduceSum } from '../ops/reduce.ts';
 import { reshape } from '../ops/reshape.ts';
 import { input, parameter } from './leaves.ts';
-import { frozenCut } from './split.ts';
+import { frozenCut, livenessOf } from './split.ts';
 import { byteSize, type Tensor } from './tensor.ts';
 
 const samples = (...shape: number[]) => input('samples', shape, { sample: true });
@@ -55,4 +55,14 @@ test('outputs that are frozen themselves are in the cut; none without samples', 
   const h = linear(samples(4, 8), frozen(4, 8));
   expect(frozenCut([h])).toEqual([h]);
   expect(frozenCut([mul(parameter('p', [3], { trainable: true }), 2)])).toEqual([]);
+});
+
+test('what reads a mutable tensor is not frozen', () => {
+  const x = input('x', [2, 3], { sample: true });
+  const mask = parameter('mask', [3], { mutable: true });
+  const seen = livenessOf([mul(x, mask), mul(x, parameter('w', [3]))]);
+  expect([...seen].filter(([t]) => t.node.op.name === 'mul').map(([, kind]) => kind)).toEqual([
+    'live',
+    'frozen',
+  ]);
 });

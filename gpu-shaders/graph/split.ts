@@ -1,9 +1,9 @@
 import type { InputAttrs } from './leaves.ts';
-import { isInput, isTrainable } from './leaves.ts';
+import { isFrozen, isInput, isParameter } from './leaves.ts';
 import { FlowGraph, UNCUTTABLE } from './minCut.ts';
 import { byteSize, type Node, nodesOf, sizeOf, type Tensor, trace } from './tensor.ts';
 
-/** static: weights and constants only; frozen: also samples; live: also trainable leaves or per-step inputs. */
+/** static: weights and constants only; frozen: also samples; live: also what changes from step to step. */
 export type Liveness = 'static' | 'frozen' | 'live';
 
 /** Classifies every value that `outputs` depend on. */
@@ -13,7 +13,7 @@ export function livenessOf(outputs: readonly Tensor[]): Map<Tensor, Liveness> {
     for (const t of node.outputs) {
       let kind: Liveness = 'static';
       if (isInput(t)) kind = (node.attrs as InputAttrs).sample ? 'frozen' : 'live';
-      else if (isTrainable(t)) kind = 'live';
+      else if (isParameter(t) && !isFrozen(t)) kind = 'live';
       for (const x of node.inputs) {
         const k = result.get(x)!;
         if (k === 'live' || kind === 'live') kind = 'live';

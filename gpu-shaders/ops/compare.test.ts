@@ -6,7 +6,7 @@ import { checkOp } from '../testing/checkOp.ts';
 import { testGpu } from '../testing/dawn.ts';
 import { asU32, evaluate } from '../testing/evaluate.ts';
 import { cast, clamp, equal, greater, lessEqual, maximum, minimum, where } from './compare.ts';
-import { add, mul } from './elementwise.ts';
+import { add, mul, stopGradient } from './elementwise.ts';
 
 const pairs = (x: Float64Array, y: Float64Array, f: (a: number, b: number) => number) =>
   Float64Array.from(x, (v, i) => f(v, y[i % y.length]));
@@ -51,3 +51,10 @@ describe('comparisons', () => {
     expect([...(await program.collect(['y'])).y]).toEqual([1, -2, 0.5]);
   });
 });
+
+test('nothing is learnt through stopGradient, comparisons behind it included', () =>
+  checkOp({
+    shapes: [[7]],
+    build: (x) => add(x, stopGradient(greater(x, 0.2))),
+    reference: (x) => x.map((v) => v + (v > 0.2 ? 1 : 0)),
+  }));

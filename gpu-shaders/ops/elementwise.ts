@@ -118,6 +118,11 @@ const relu6Op = map(
   unary((x, _y, d) => trace(relu6GradOp, [x, d], undefined)[0]),
 );
 const relu6GradOp = derivative('relu6Grad', (x, d) => `select(0.0, ${d}, ${x} > 0.0 && ${x} < 6.0)`);
+const stopGradientOp = map(
+  'stopGradient',
+  (a) => a,
+  () => [null],
+);
 const copyOp = map(
   'copy',
   (a) => a,
@@ -153,6 +158,8 @@ export const relu = one(reluOp);
 export const relu6 = one(relu6Op);
 /** The same values in a place of their own. */
 export const copy = one(copyOp);
+/** x itself, but nothing is learnt through it. */
+export const stopGradient = one(stopGradientOp);
 /** GELU: exact by erf, or the tanh approximation. */
 export const gelu = (x: Tensor, form: 'exact' | 'tanh' = 'exact'): Tensor =>
   trace(form === 'exact' ? geluOp : geluTanhOp, [x], undefined)[0];

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { input, parameter } from '../graph/leaves.ts';
 import { add, mul } from '../ops/elementwise.ts';
 import { reduceSum } from '../ops/reduce.ts';
-import { State } from '../state.ts';
+import { State, type UpdateRule } from '../state.ts';
 import { close } from '../testing/checkOp.ts';
 import { testGpu } from '../testing/dawn.ts';
 import { adamw, control, hyperVector, type Optimiser } from './optimiser.ts';
@@ -153,4 +153,62 @@ test('a run makes no buffer, bind group or pipeline', async () => {
   ] as const)
     delete (device as unknown as Record<string, unknown>)[name];
   expect(made).toEqual([]);
+});
+
+describe('update rules', () => {
+  /** Three parameters of two odd lengths under the rules given, after two steps with the gradients given. */
+  async function updated(rules: (UpdateRule | undefined)[], optimiser: Optimiser, grads: number[][][]) {
+    const gpu = await testGpu();
+    const leaves = rules.map((_, i) => parameter(`w${i}`, [3], { trainable: true }));
+    const state = new State(
+      gpu,
+      leaves.map((type, i) => ({ name: `w${i}`, type, rule: rules[i] })),
+    );
+    for (const i of leaves.keys()) state.setTrainable(`w${i}`, Float32Array.of(1, -2, 3));
+    const loss = leaves.map((w, i) => reduceSum(mul(w, input(`g${i}`, w.shape)))).reduce((a, b) => add(a, b));
+    const program = await compileTrainStep(state, { label: 'step', loss, optimiser });
+    for (const [n, each] of grads.entries()) {
+      each.forEach((g, i) => {
+        program.write(`g${i}`, Float32Array.from(g));
+      });
+      program.write(
+        'hyper',
+        hyperVector({ lr: 0.1, weightDecay: 0.5, clip: 0, lossScale: 1, step: n + 1 }, optimiser),
+      );
+      program.run();
+    }
+    const [values, moments] = [await state.readTrainables(), await state.readTrainables('moment1')];
+    return leaves.map((_, i) => ({
+      value: [...values.get(`w${i}`)!],
+      moment: [...moments.get(`w${i}`)!],
+    }));
+  }
+
+  test('rate multiplies the step of its own parameters alone, in any order', async () => {
+    const sgd: Optimiser = { kind: 'sgd', momentum: 0 };
+    const rules = [{ decay: false }, { decay: false, rate: 4 }, { decay: false }];
+    const same = [[1, 0, -1]];
+    const found = await updated(rules, sgd, [[...same, ...same, ...same]]);
+    close(found[0].value, [0.9, -2, 3.1], 1e-6);
+    close(found[1].value, [0.6, -2, 3.4], 1e-6);
+    expect(found[2]).toEqual(found[0]);
+  });
+
+  test('without decay a parameter with no gradient stays', async () => {
+    const zero = [0, 0, 0];
+    const found = await updated([{ decay: false }, undefined], adamw, [[zero, zero]]);
+    expect(found[0].value).toEqual([1, -2, 3]);
+    close(found[1].value, [0.95, -1.9, 2.85], 1e-6);
+  });
+
+  test('sparse leaves elements with a zero gradient alone, moments and all', async () => {
+    const first = [1, 1, 1];
+    const second = [1, 0, 1];
+    const [once] = await updated([{ sparse: true }], adamw, [[first]]);
+    const [sparse] = await updated([{ sparse: true }], adamw, [[first], [second]]);
+    const [dense] = await updated([{}], adamw, [[first], [second]]);
+    expect([sparse.value[1], sparse.moment[1]]).toEqual([once.value[1], once.moment[1]]);
+    expect([sparse.value[0], sparse.value[2]]).toEqual([dense.value[0], dense.value[2]]);
+    expect(dense.value[1]).not.toBe(sparse.value[1]);
+  });
 });

@@ -2,7 +2,8 @@ import type { KernelCall, Place } from '../compile/writer.ts';
 import { flatIndex, KernelText } from '../compile/writer.ts';
 import { input } from '../graph/leaves.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import type { State } from '../state.ts';
+import { literal } from '../ops/map.ts';
+import type { State, UpdateGroup } from '../state.ts';
 
 /** AdamW as PyTorch writes it (Loshchilov and Hutter, 2019), or SGD with momentum. */
 export type Optimiser =
@@ -61,7 +62,7 @@ export function optimiserTail(state: State, optimiser: Optimiser) {
   const partial = state.gpu.buffer(PARTS * 4, 'gradient norm');
   const whole = (buffer: GPUBuffer) => ({ buffer, offset: 0, bytes: state.flatBytes });
   return {
-    calls: [norm(places, count), total(places), update(places, count, optimiser)],
+    calls: [norm(places, count), total(places), update(places, state.groups, optimiser)],
     buffers: new Map([
       ['x:values', whole(state.values)],
       ['x:gradients', whole(state.gradients)],
@@ -120,16 +121,16 @@ function total(p: Places): KernelCall {
   });
 }
 
-function update(p: Places, count: number, o: Optimiser): KernelCall {
+function update(p: Places, groups: readonly UpdateGroup[], o: Optimiser): KernelCall {
   return kernel(o.kind, (k) => {
-    const flat = flatIndex(count);
+    const flat = flatIndex(groups.at(-1)?.to ?? 0);
     const [hyper, ctl, g] = [k.bind(p.hyper), k.bind(p.control), k.bind(p.gradients)];
     const [w, m, v] = [p.values, p.moment1, p.moment2].map((x) => k.bind(x, { writes: true }));
     const head = `${flat.head}
   if (${ctl.at('2u')} > 0.5) { return; }
-  let lr = ${hyper.at('0u')};
-  let decay = ${hyper.at('1u')};
-  let g = ${g.at('i')} * ${ctl.at('1u')};`;
+  var lr = ${hyper.at('0u')};
+  var decay = ${hyper.at('1u')};
+${groups.map((group) => ruleText(group, groups.length > 1, g.at('i'))).join('')}  let g = ${g.at('i')} * ${ctl.at('1u')};`;
     const adam = (a: Extract<Optimiser, { kind: 'adamw' }>) => `
   let m = ${a.beta1} * ${m.at('i')} + ${1 - a.beta1} * g;
   let v = ${a.beta2} * ${v.at('i')} + ${1 - a.beta2} * g * g;
@@ -146,4 +147,16 @@ function update(p: Places, count: number, o: Optimiser): KernelCall {
       grid: flat.grid,
     };
   });
+}
+
+/** What a group changes about an element's update; nothing for the plain rule. */
+function ruleText({ from, to, rate, decay, sparse }: UpdateGroup, several: boolean, g: string): string {
+  const lines = [
+    ...(rate === 1 ? [] : [`lr *= ${literal(rate)};`]),
+    ...(decay ? [] : ['decay = 0.0;']),
+    ...(sparse ? [`if (${g} == 0.0) { return; }`] : []),
+  ];
+  if (!lines.length) return '';
+  const body = lines.join(' ');
+  return several ? `  if (i >= ${from}u && i < ${to}u) { ${body} }\n` : `  ${body}\n`;
 }

@@ -6,6 +6,7 @@ import {
   frozenCut,
   gradients,
   input,
+  isFrozen,
   isParameter,
   isTrainable,
   narrowRows,
@@ -133,8 +134,7 @@ export function frozenWeights(shape: RunShape): string[] {
   const whole = traceBatch(shape, 1, false);
   const paths = new Set<string>();
   for (const node of nodesOf([whole.logits, frozenFeatures(shape, 1)]))
-    for (const t of node.outputs)
-      if (isParameter(t) && !isTrainable(t)) paths.add((node.attrs as ParameterAttrs).name);
+    for (const t of node.outputs) if (isFrozen(t)) paths.add((node.attrs as ParameterAttrs).name);
   return [...paths];
 }
 

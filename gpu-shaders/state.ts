@@ -1,5 +1,5 @@
 import type { Gpu } from './device.ts';
-import { byteSize, type TensorType } from './graph/tensor.ts';
+import { byteSize, type DType, type TensorType } from './graph/tensor.ts';
 
 /** A part of a GPU buffer. */
 export interface Slice {
@@ -40,6 +40,7 @@ const ALIGN = 256;
  */
 export class State {
   private readonly frozen = new Map<string, Slice>();
+  private readonly mutable = new Map<string, DType>();
   private readonly layout = new Map<string, { offset: number; bytes: number; type: TensorType }>();
   readonly flatBytes: number;
   /** The flat buffer by update rule, in order. */
@@ -91,10 +92,42 @@ export class State {
     this.frozen.set(name, { buffer, offset: 0, bytes });
   }
 
-  /** Bytes of a frozen or mutable tensor as they are on the GPU. */
-  readFrozen(name: string): Promise<ArrayBuffer> {
-    const { buffer, bytes } = this.slice(name);
-    return this.gpu.read(buffer, 0, bytes);
+  /** Writes a tensor that is not trained but may change between steps; its values come as f32 whatever its type. */
+  setMutable(name: string, dtype: DType, values: Float32Array): void {
+    this.mutable.set(name, dtype);
+    this.setFrozen(name, dtype === 'f32' ? values : Uint32Array.from(values));
+  }
+
+  /** One parameter or mutable tensor, as f32. */
+  async readTensor(name: string): Promise<Float32Array> {
+    const { buffer, offset, bytes } = this.slice(name);
+    const words = await this.gpu.read(buffer, offset, bytes);
+    const integers = this.mutable.has(name) && this.mutable.get(name) !== 'f32';
+    return integers ? Float32Array.from(new Uint32Array(words)) : new Float32Array(words);
+  }
+
+  writeTensor(name: string, values: Float32Array): void {
+    const dtype = this.mutable.get(name);
+    if (dtype) this.setMutable(name, dtype, values);
+    else this.setTrainable(name, values);
+  }
+
+  /** Everything that a run changes: trained values and mutable tensors. */
+  async readTensors(): Promise<Map<string, Float32Array>> {
+    const found = await this.readTrainables();
+    for (const name of this.mutable.keys()) found.set(name, await this.readTensor(name));
+    return found;
+  }
+
+  writeTensors(tensors: ReadonlyMap<string, Float32Array>): void {
+    for (const [name, values] of tensors) this.writeTensor(name, values);
+  }
+
+  /** A parameter's first and second moment. */
+  async readMoments(name: string): Promise<[Float32Array, Float32Array]> {
+    const { offset, bytes } = this.slice(name);
+    const read = async (buffer: GPUBuffer) => new Float32Array(await this.gpu.read(buffer, offset, bytes));
+    return [await read(this.moment1), await read(this.moment2)];
   }
 
   hasFrozen(name: string): boolean {

@@ -39,6 +39,26 @@ export interface ModuleCard {
   block: number;
 }
 
+/** What a block adds to its input: attention, perceptron, or a convolutional block as a whole. */
+export interface BranchCard {
+  /** Path of the module that computes it, e.g. `vit.layers.0.mlp`. */
+  path: string;
+  kind: 'attention' | 'mlp' | 'conv';
+  /** Features of the stream it is added to. */
+  width: number;
+  block: number;
+}
+
+/** A self-attention. */
+export interface AttentionCard {
+  /** Path of its module, e.g. `vit.layers.0.attention`. */
+  path: string;
+  heads: number;
+  /** Features of queries and keys, all heads together. */
+  width: number;
+  block: number;
+}
+
 /** A named choice of target modules, e.g. "query and value". */
 export interface ModulePreset {
   id: string;

@@ -1,8 +1,9 @@
 import { input, parameter, sizeOf, type Tensor } from '../gpu-shaders/index.ts';
-import type { Backbone, VisionOutput } from './backbones/backbone.ts';
+import type { Backbone, DiskPart, VisionOutput } from './backbones/backbone.ts';
 import { type DiskPlace, locate } from './backbones/names.ts';
 import type { Checkpoint } from './checkpoints/safetensors.ts';
-import type { ModuleCard } from './describe.ts';
+import type { AttentionCard, BranchCard, ModuleCard } from './describe.ts';
+import type { ModelDescription } from './methods/method.ts';
 import { type Interception, Scope, type Weights } from './scope.ts';
 
 /** A frozen parameter as the traced backbone reads it. */
@@ -12,8 +13,12 @@ interface StoredParameter extends DiskPlace {
 }
 
 /** A backbone with its configuration and the checkpoint its weights come from. */
-export class Model<C = unknown> {
+export class Model<C = unknown> implements ModelDescription {
   readonly modules: ModuleCard[] = [];
+  readonly branches: BranchCard[] = [];
+  readonly attentions: AttentionCard[] = [];
+  /** Parameters that the backbone reads, the statistics of batch norms left out. */
+  readonly parameters: readonly { path: string; shape: readonly number[] }[];
   /** Elements of the parameters that the backbone reads, the statistics of batch norms left out. */
   readonly parameterCount: number;
 
@@ -22,7 +27,8 @@ export class Model<C = unknown> {
     readonly config: C,
     readonly checkpoint: Checkpoint,
   ) {
-    this.parameterCount = this.survey();
+    this.parameters = this.survey();
+    this.parameterCount = this.parameters.reduce((n, { shape }) => n + sizeOf(shape), 0);
   }
 
   get blocks(): number {
@@ -50,9 +56,14 @@ export class Model<C = unknown> {
   async load(path: string): Promise<Float32Array | Uint8Array> {
     const { name, part, dtype } = this.stored(path);
     const all = dtype === 'f16' ? await this.checkpoint.bytes(name) : await this.checkpoint.f32(name);
-    if (!part) return all;
-    const size = all.length / part.of;
-    return all.slice(part.part * size, (part.part + 1) * size);
+    return part ? bandOf(all, part) : all;
+  }
+
+  /** The frozen value of a parameter, widened to f32. */
+  async f32(path: string): Promise<Float32Array> {
+    const { name, part } = this.stored(path);
+    const all = await this.checkpoint.f32(name);
+    return part ? bandOf(all, part) : all;
   }
 
   /** Traces the backbone on pixels [batch, 3, side, side], with methods stepping in. */
@@ -70,11 +81,12 @@ export class Model<C = unknown> {
     return { ...place, shape, dtype: info.dtype === 'F16' && shape.length > 1 ? 'f16' : 'f32' };
   }
 
-  /** Traces the backbone once to list its modules and to count its parameters. */
-  private survey(): number {
+  /** Traces the backbone once: lists the places where methods may attach, and gives the parameters it reads. */
+  private survey(): { path: string; shape: readonly number[] }[] {
     const { backbone, config } = this;
     const weights = this.weights();
     const read = new Map<string, Tensor>();
+    const block = (path: string) => backbone.blockOf(`${path}.`, config);
     const scope = new Scope({
       weights: {
         has: weights.has,
@@ -84,19 +96,30 @@ export class Model<C = unknown> {
         },
       },
       interceptions: [],
-      observe: (path, kind, weight, { groups = 1 }) =>
-        this.modules.push({
-          path,
-          kind,
-          shape: [...weight.shape],
-          grouped: groups > 1,
-          block: backbone.blockOf(path, config),
-        }),
+      observe: {
+        layer: (path, kind, weight, { groups = 1 }) =>
+          this.modules.push({
+            path,
+            kind,
+            shape: [...weight.shape],
+            grouped: groups > 1,
+            block: block(path),
+          }),
+        branch: (path, kind, x) =>
+          this.branches.push({ path, kind, width: x.shape.at(-1)!, block: block(path) }),
+        attention: (path, q, { heads }) =>
+          this.attentions.push({ path, heads, width: q.shape.at(-1)!, block: block(path) }),
+      },
     });
     const side = backbone.imageSize(config).default;
     backbone.forward(scope, input('pixels', [1, 3, side, side], { sample: true }), config);
     return [...read]
       .filter(([path]) => !/\.running_(mean|var)$/.test(path))
-      .reduce((n, [, t]) => n + sizeOf(t.shape), 0);
+      .map(([path, { shape }]) => ({ path, shape }));
   }
+}
+
+function bandOf<A extends Float32Array | Uint8Array>(all: A, { part, of }: DiskPart): A {
+  const size = all.length / of;
+  return all.slice(part * size, (part + 1) * size) as A;
 }

@@ -1,4 +1,5 @@
 import { add, attention, conv2d, layerNorm, linear, type Tensor } from '../gpu-shaders/index.ts';
+import type { BranchCard } from './describe.ts';
 
 /** Reads a frozen weight by its module path; the answer may be f32 or packed f16. */
 export interface Weights {
@@ -18,6 +19,38 @@ export interface LayerCall {
   options: ConvOptions;
   /** Computes the layer as it stands below this method. */
   frozen(): Tensor;
+  /** The layer's product of `x` with another weight of its shape, without a bias. */
+  apply(weight: Tensor, x?: Tensor): Tensor;
+}
+
+/** A residual branch being applied: its result is added to `x`. */
+export interface BranchCall {
+  /** Path of the module that computes it, e.g. `vit.layers.0.mlp`. */
+  path: string;
+  kind: BranchCard['kind'];
+  /** The stream that the branch reads and is added to, [B, T, D] or NHWC, before any norm. */
+  x: Tensor;
+  /** Computes the branch as it stands below this method. */
+  frozen(): Tensor;
+}
+
+/** Softmax attention of q, k, v [B, T, heads × d] being applied, between the projections. */
+export interface AttentionCall {
+  /** Path of the attention's module, e.g. `vit.layers.0.attention`. */
+  path: string;
+  q: Tensor;
+  k: Tensor;
+  v: Tensor;
+  options: AttentionOptions;
+  /** Computes it as it stands below this method, of other queries, keys and values where they are given. */
+  frozen(q?: Tensor, k?: Tensor, v?: Tensor): Tensor;
+}
+
+export interface AttentionOptions {
+  heads: number;
+  /** Of the scores; 1/√d by default. */
+  scale?: number;
+  causal?: boolean;
 }
 
 export interface ConvOptions {
@@ -33,21 +66,26 @@ export interface Interception {
   layer?(call: LayerCall): Tensor | null;
   /** Stands in for a frozen parameter. */
   parameter?(path: string, frozen: Tensor): Tensor | null;
+  /** Answers a residual branch. */
+  branch?(call: BranchCall): Tensor | null;
+  /** Answers an attention. */
+  attention?(call: AttentionCall): Tensor | null;
+  /** Stands in for the embedded tokens [B, T, D], of which the first is the class token. More may be added behind it. */
+  tokens?(x: Tensor): Tensor | null;
 }
 
-/** Told of every layer that is traced, whatever answers it. */
-export type LayerObserver = (
-  path: string,
-  kind: 'linear' | 'conv2d',
-  weight: Tensor,
-  options: ConvOptions,
-) => void;
+/** Told of every place that is traced, whatever answers it. */
+export interface Observer {
+  layer(path: string, kind: LayerCall['kind'], weight: Tensor, options: ConvOptions): void;
+  branch(path: string, kind: BranchCard['kind'], x: Tensor): void;
+  attention(path: string, q: Tensor, options: AttentionOptions): void;
+}
 
 /** What a scope shares with all scopes below it. */
 export interface Surroundings {
   weights: Weights;
   interceptions: readonly Interception[];
-  observe?: LayerObserver;
+  observe?: Observer;
 }
 
 /**
@@ -105,14 +143,35 @@ export class Scope {
     return layerNorm(x, module.weight('weight'), module.has('bias') ? module.weight('bias') : null, eps);
   }
 
-  /** Softmax attention of q, k, v [B, T, heads × d], straight from their projections. */
-  attention(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    options: { heads: number; scale?: number; causal?: boolean },
-  ): Tensor {
-    return attention(q, k, v, options);
+  /** Softmax attention of this module's q, k, v [B, T, heads × d], straight from their projections. */
+  attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+    const { interceptions, observe } = this.surroundings;
+    observe?.attention(this.path, q, options);
+    type Answer = AttentionCall['frozen'];
+    const answer = interceptions.reduce<Answer>(
+      (frozen, i) =>
+        (q2 = q, k2 = k, v2 = v) =>
+          i.attention?.({ path: this.path, q: q2, k: k2, v: v2, options, frozen }) ?? frozen(q2, k2, v2),
+      (q2 = q, k2 = k, v2 = v) => attention(q2, k2, v2, options),
+    );
+    return answer();
+  }
+
+  /** The stream x with the branch that module `name` computes added to it. */
+  residual(x: Tensor, name: string, kind: BranchCard['kind'], plain: () => Tensor): Tensor {
+    const { interceptions, observe } = this.surroundings;
+    const path = this.pathOf(name);
+    observe?.branch(path, kind, x);
+    const answer = interceptions.reduce(
+      (frozen, i) => () => i.branch?.({ path, kind, x, frozen }) ?? frozen(),
+      plain,
+    );
+    return add(answer(), x);
+  }
+
+  /** Embedded tokens x [B, T, D], the class token first, as methods leave them. */
+  tokens(x: Tensor): Tensor {
+    return this.surroundings.interceptions.reduce((tokens, i) => i.tokens?.(tokens) ?? tokens, x);
   }
 
   private call(
@@ -123,10 +182,12 @@ export class Scope {
     plain: () => Tensor,
   ): Tensor {
     const { interceptions, observe } = this.surroundings;
-    observe?.(this.path, kind, weight, options);
+    observe?.layer(this.path, kind, weight, options);
+    const apply = (w: Tensor, of: Tensor = x) => (kind === 'linear' ? linear(of, w) : conv2d(of, w, options));
     // The first method is the innermost: each sees the layer as those before it left it.
     const answer = interceptions.reduce(
-      (frozen, i) => () => i.layer?.({ path: this.path, kind, x, weight, options, frozen }) ?? frozen(),
+      (frozen, i) => () =>
+        i.layer?.({ path: this.path, kind, x, weight, options, frozen, apply }) ?? frozen(),
       plain,
     );
     return answer();

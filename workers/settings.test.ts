@@ -30,7 +30,7 @@ describe('defaults', () => {
         const defaults = defaultSettings(method, model, pictures);
         const settings = completeSettings(method, {}, defaults);
         expect(settings).toEqual(defaults);
-        const attachment = method.attach({ modules: model.modules, blocks: model.blocks }, settings);
+        const attachment = method.attach(model, settings);
         expect(attachment.targets.length > 0).toBe(method.card.id !== 'linear-probe');
       }
   });

@@ -72,7 +72,8 @@ function family(
       for (let i = 0; i < config.blocks; i++)
         x = block(scope.child('encoder').child('layer').child(i), x, config);
       const last = scope.layerNorm(x, 'layernorm', config.eps);
-      return { features: concat([classToken(last), meanPatch(last, config)], 1), last };
+      const { height, width } = patchGrid(pixels.shape[2], pixels.shape[3], config.patch);
+      return { features: concat([classToken(last), meanPatch(last, height * width)], 1), last };
     },
 
     featureSize: (config) => 2 * config.hidden,
@@ -105,30 +106,31 @@ function embed(scope: Scope, pixels: Tensor, config: Dinov2Config): Tensor {
   const side = Math.floor(Math.sqrt(count - 1));
   const to = patchGrid(pixels.shape[2], pixels.shape[3], patch);
   if (!registers && to.height === side && to.width === side)
-    return add(tokens, reshape(positions, [count, hidden]));
+    return scope.tokens(add(tokens, reshape(positions, [count, hidden])));
   const from = { height: side, width: side };
-  return add(
-    tokens,
-    resamplePositions(positions, { from, to, antialias: registers > 0, unplaced: registers }),
-  );
+  const placed = resamplePositions(positions, { from, to, antialias: registers > 0, unplaced: registers });
+  return scope.tokens(add(tokens, placed));
 }
 
 function block(scope: Scope, x: Tensor, { heads, eps, activation, gated }: Dinov2Config): Tensor {
-  const attended = selfAttention(scope.child('attention'), scope.layerNorm(x, 'norm1', eps), heads);
-  const h = add(layerScale(scope.child('layer_scale1'), attended), x);
-  const normed = scope.layerNorm(h, 'norm2', eps);
-  const inner = scope.child('mlp');
-  const y = gated ? gatedMlp(inner, normed, silu) : mlp(inner, normed, activation);
-  return add(layerScale(scope.child('layer_scale2'), y), h);
+  const h = scope.residual(x, 'attention', 'attention', () => {
+    const attended = selfAttention(scope.child('attention'), scope.layerNorm(x, 'norm1', eps), heads);
+    return layerScale(scope.child('layer_scale1'), attended);
+  });
+  return scope.residual(h, 'mlp', 'mlp', () => {
+    const normed = scope.layerNorm(h, 'norm2', eps);
+    const inner = scope.child('mlp');
+    const y = gated ? gatedMlp(inner, normed, silu) : mlp(inner, normed, activation);
+    return layerScale(scope.child('layer_scale2'), y);
+  });
 }
 
 function layerScale(scope: Scope, x: Tensor): Tensor {
   return mul(x, scope.weight('lambda1'));
 }
 
-/** Mean of the patch tokens of x [B, 1 + registers + patches, D]: [B, D]. */
-function meanPatch(x: Tensor, { registers }: Dinov2Config): Tensor {
+/** Mean of the patch tokens, which are the last ones of x [B, T, D]: [B, D]. */
+function meanPatch(x: Tensor, patches: number): Tensor {
   const [batch, tokens, hidden] = x.shape;
-  const first = 1 + registers;
-  return mean(slice(x, [0, first, 0], [batch, tokens - first, hidden]), [1]);
+  return mean(slice(x, [0, tokens - patches, 0], [batch, patches, hidden]), [1]);
 }

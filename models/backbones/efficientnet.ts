@@ -56,8 +56,12 @@ export const efficientnet: Backbone<EfficientNetConfig> = {
     for (const [s, count] of stages.entries())
       for (let b = 0; b < count; b++) {
         const stride = b === 0 ? STRIDES[s] : 1;
-        const scope = root.child('blocks').child(s).child(b);
-        x = s === 0 ? separable(scope, x, stride, eps) : inverted(scope, x, stride, eps);
+        const stage = root.child('blocks').child(s);
+        const scope = stage.child(b);
+        const from = x;
+        const body = () => (s === 0 ? separable : inverted)(scope, from, stride, eps);
+        // The input is added where the block keeps its shape: from its second layer on.
+        x = b > 0 ? stage.residual(from, `${b}`, 'conv', body) : body();
       }
     const last = relu6(batchNorm(root.child('bn2'), root.conv2d(x, 'conv_head'), eps));
     return { features: mean(last, [1, 2]), last };
@@ -99,23 +103,18 @@ function pointwise({ stages }: EfficientNetConfig, from: number): string[] {
 /** The first stage's block: depthwise, then a 1×1 projection. */
 function separable(scope: Scope, x: Tensor, stride: number, eps: number): Tensor {
   const h = relu6(batchNorm(scope.child('bn1'), depthwise(scope, x, stride), eps));
-  return residual(x, batchNorm(scope.child('bn2'), scope.conv2d(h, 'conv_pw'), eps));
+  return batchNorm(scope.child('bn2'), scope.conv2d(h, 'conv_pw'), eps);
 }
 
 /** 1×1 expansion, depthwise, 1×1 projection. */
 function inverted(scope: Scope, x: Tensor, stride: number, eps: number): Tensor {
   const wide = relu6(batchNorm(scope.child('bn1'), scope.conv2d(x, 'conv_pw'), eps));
   const h = relu6(batchNorm(scope.child('bn2'), depthwise(scope, wide, stride), eps));
-  return residual(x, batchNorm(scope.child('bn3'), scope.conv2d(h, 'conv_pwl'), eps));
+  return batchNorm(scope.child('bn3'), scope.conv2d(h, 'conv_pwl'), eps);
 }
 
 function depthwise(scope: Scope, x: Tensor, stride: number): Tensor {
   return scope.conv2d(x, 'conv_dw', { stride, padding: 'same', groups: x.shape[3] });
-}
-
-/** The input is added where the block keeps its shape. */
-function residual(x: Tensor, y: Tensor): Tensor {
-  return x.shape.every((n, i) => n === y.shape[i]) ? add(x, y) : y;
 }
 
 /** Batch normalisation with its stored statistics: a scale and a shift a channel, computed once for a program. */

@@ -4,12 +4,14 @@ import {
   compile,
   copy,
   input,
+  isFrozen,
   isParameter,
   isTrainable,
   nodesOf,
   type ParameterAttrs,
   type Program,
   State,
+  sizeOf,
   type Tensor,
 } from '../../gpu-shaders/index.ts';
 import { testGpu } from '../../gpu-shaders/testing/dawn.ts';
@@ -52,6 +54,7 @@ export class Bench<N extends string> {
     private readonly state: State,
     private readonly program: Program,
     private readonly names: N[],
+    private readonly tensors: string[],
     private readonly hasGradients: boolean,
   ) {}
 
@@ -66,20 +69,24 @@ export class Bench<N extends string> {
     const trainables = new Map(parameters.filter(isTrainable).map((t) => [nameOf(t), t]));
     const specs = [...trainables].map(([name, type]) => ({ name, type }));
     const state = new State(await testGpu(), specs);
-    for (const name of new Set(parameters.filter((t) => !isTrainable(t)).map(nameOf)))
+    for (const name of new Set(parameters.filter(isFrozen).map(nameOf)))
       state.setFrozen(name, await model.load(name));
+    const changing = new Map(
+      parameters.filter((t) => !isFrozen(t) && !isTrainable(t)).map((t) => [nameOf(t), t]),
+    );
+    for (const [name, t] of changing) state.setMutable(name, t.dtype, new Float32Array(sizeOf(t.shape)));
     const names = Object.keys(outputs) as N[];
     const program = await compile(state, {
       label: 'test',
       outputs: Object.fromEntries(names.map((n) => [n, copy(outputs[n])])),
       gradients: new Map([...gradients].map(([name, t]) => [name, copy(t)])),
     });
-    return new Bench(state, program, names, gradients.size > 0);
+    return new Bench(state, program, names, [...trainables.keys(), ...changing.keys()], gradients.size > 0);
   }
 
-  /** One run; `trained` holds the values of trainable parameters, names that the outputs do not read left aside. */
+  /** One run; `trained` holds the values of parameters and buffers, names that the outputs do not read left aside. */
   async run(inputs: Values, trained: ReadonlyMap<string, Float32Array> = new Map()) {
-    for (const name of this.state.trainableNames) this.state.setTrainable(name, trained.get(name)!);
+    for (const name of this.tensors) this.state.writeTensor(name, trained.get(name)!);
     for (const [name, data] of Object.entries(inputs)) this.program.write(name, data);
     this.program.run();
     return {

@@ -56,7 +56,7 @@ export const vit: Backbone<TransformerConfig> = {
 
 function embed(scope: Scope, pixels: Tensor, config: TransformerConfig): Tensor {
   const tokens = prepend([scope.weight('cls_token')], patchTokens(scope, pixels, config));
-  return add(tokens, positions(scope.weight('position_embeddings'), pixels, config));
+  return scope.tokens(add(tokens, positions(scope.weight('position_embeddings'), pixels, config)));
 }
 
 /** As learnt at the native size; resampled at any other, which transformers does under `interpolate_pos_encoding`. */
@@ -76,11 +76,10 @@ function squareOf(count: number): Grid {
 }
 
 function block(scope: Scope, x: Tensor, { heads, eps, activation }: TransformerConfig): Tensor {
-  const attended = selfAttention(
-    scope.child('attention'),
-    scope.layerNorm(x, 'layernorm_before', eps),
-    heads,
+  const h = scope.residual(x, 'attention', 'attention', () =>
+    selfAttention(scope.child('attention'), scope.layerNorm(x, 'layernorm_before', eps), heads),
   );
-  const h = add(attended, x);
-  return add(mlp(scope.child('mlp'), scope.layerNorm(h, 'layernorm_after', eps), activation), h);
+  return scope.residual(h, 'mlp', 'mlp', () =>
+    mlp(scope.child('mlp'), scope.layerNorm(h, 'layernorm_after', eps), activation),
+  );
 }

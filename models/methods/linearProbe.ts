@@ -9,5 +9,5 @@ export const linearProbe: Method = {
     channels: [],
     settings: [],
   },
-  attach: () => ({ targets: [], parameters: [], knobs: [], channels: [], intercept: () => ({}) }),
+  attach: () => ({ targets: [], parameters: [], knobs: [], intercept: () => ({}) }),
 };

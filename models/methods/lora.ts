@@ -99,14 +99,6 @@ export const lora: Method = {
       targets: [...targets.keys()],
       parameters: modules.flatMap((m) => factors(m, rank)),
       knobs: [{ name: 'scale', value: settings.scale as number }],
-      channels: modules.map((m) => ({
-        kind: 'spectrum',
-        path: m.path,
-        shape: m.shape,
-        a: `${m.path}.lora_A.weight`,
-        b: `${m.path}.lora_B.weight`,
-        scale,
-      })),
       intercept: (own) => ({
         layer(call) {
           if (!targets.has(call.path)) return null;

@@ -16,119 +16,154 @@ import type { Model } from '../model.ts';
 import { headParameters, traceClassification, trainedParameters } from '../tasks/classification.ts';
 import { linearProbe } from './linearProbe.ts';
 import { lora } from './lora.ts';
-import type { AddedParameter, Method, Tensors } from './method.ts';
+import { addProduct, mergedWeights } from './merge.ts';
+import type { AddedParameter, Attachment, Base, Method, Tensors } from './method.ts';
+import { startValue } from './start.ts';
 
-const loraSettings = { r: 3, lora_alpha: 6, scale: 1, lora_dropout: 0 };
+/** A method in the matrix: its settings but for the targets, and where it departs from the others. */
+interface Row {
+  method: Method;
+  settings: Settings;
+  /** Largest difference of the logits at the start, relative; 0, to the bit, where it is left out. */
+  start?: number;
+  /** False where training follows another direction than the slope, as with rounded weights. */
+  slope?: boolean;
+  /** Backbones it fits; all three by default. */
+  fits?: (folder: string) => boolean;
+}
 
-/** A method and its settings. */
-const methods: [Method, Settings][] = [
-  [lora, loraSettings],
-  [linearProbe, {}],
+const methods: Row[] = [
+  { method: lora, settings: { r: 3, lora_alpha: 6, scale: 1, lora_dropout: 0 } },
+  { method: linearProbe, settings: {} },
 ];
 /** A backbone, its input side, and lists of targets. */
 const backbones: [string, number, string[][]][] = [
   ['tools/reference/fixtures/vit-tiny', 32, [['all-linear'], ['q_proj', 'v_proj'], ['vit.layers.1.mlp.fc1']]],
   ['tools/reference/fixtures/dinov2-swiglu-tiny', 20, [['gate_proj', 'up_proj', 'o_proj'], ['all-linear']]],
-  ['models/weights/efficientnet-lite0', 64, [['conv_stem', 'blocks.5.3.conv_pw', 'conv_head'], ['conv_pwl']]],
+  ['models/weights/efficientnet-lite0', 64, [['blocks.5.3.conv_pw', 'conv_head'], ['conv_pwl']]],
 ];
 const CLASSES = 3;
 const BATCH = 2;
 
-const rows = methods.flatMap(([method, settings]) =>
-  backbones.map(([folder, side, lists]) => ({ method, settings, folder, side, lists, name: method.card.id })),
+const rows = methods.flatMap((row) =>
+  backbones
+    .filter(([folder]) => row.fits?.(folder) ?? true)
+    .map(([folder, side, lists]) => ({ ...row, folder, side, lists, name: row.method.card.id })),
 );
 
-describe.each(rows)('$name on $folder', ({ method, settings, folder, side, lists }) => {
-  const attachTo = (targets: string[]) => method.attach(model, { ...settings, target_modules: targets });
-  const shape = { classes: CLASSES, batch: BATCH, side, labelSmoothing: 0, training: true };
-  const traced = (targets: string[]) => traceClassification(model, attachTo(targets), shape);
-  const values: Values = {
-    pixels: noise(BATCH * 3 * side * side, 1),
-    labels: Uint32Array.of(2, 0),
-    weights: Float32Array.of(0.5, 0.5),
-    'knob:scale': Float32Array.of(1),
-    random: Uint32Array.of(1, 2),
-  };
+describe.each(rows)(
+  '$name on $folder',
+  ({ method, settings, folder, side, lists, start = 0, slope = true }) => {
+    const attachTo = (targets: string[]) => method.attach(model, { ...settings, target_modules: targets });
+    const shape = { classes: CLASSES, batch: BATCH, side, labelSmoothing: 0, training: true };
+    const traced = (attachment: Attachment, training = true) =>
+      traceClassification(model, attachment, { ...shape, training });
 
-  let model: Model;
-  let parameters: AddedParameter[];
-  let attached: Bench<'loss' | 'logits'>;
-  beforeAll(async () => {
-    model = await modelIn(folder);
-    parameters = trainedParameters(model, attachTo(lists[0]), CLASSES);
-    const { loss, logits } = traced(lists[0]);
-    const leaves = trainablesOf([loss]);
-    const found = gradients(loss, [...leaves.values()]);
-    attached = await Bench.of(
-      model,
-      { loss, logits },
-      new Map([...leaves.keys()].map((name, i) => [name, found[i]])),
-    );
-  });
-  afterAll(() => attached.destroy());
-
-  test.each(lists.map((list) => [list]))('trains what it declares on %s', (targets) => {
-    const declared = trainedParameters(model, attachTo(targets), CLASSES).map(
-      (p) => [p.name, p.shape] as const,
-    );
-    const found = [...trainablesOf([traced(targets).loss])].map(([name, t]) => [name, t.shape] as const);
-    expect(new Map(found)).toEqual(new Map(declared));
-  });
-
-  test('starts as the frozen model, to the bit', async () => {
-    const start = startValues(parameters, false);
-    const { logits } = (await attached.run(values, start)).values;
-    expect(logits).toEqual(
-      (await evaluate(model, { logits: plainLogits(model, side) }, values, start)).logits,
-    );
-  });
-
-  test('its gradient reaches every parameter and is the slope of the loss', async () => {
-    const at = startValues(parameters, true);
-    const { gradients: found } = await attached.run(values, at);
-    let square = 0;
-    for (const { name } of parameters) {
-      const g = found.get(name)!;
-      expect(g.some((x) => x !== 0) && g.every(Number.isFinite), name).toBe(true);
-      square += g.reduce((n, x) => n + x * x, 0);
-    }
-    // A step of length h along the gradient raises the loss by h times its norm.
-    const h = 0.004 / Math.sqrt(square);
-    const lossBeside = async (step: number) => {
-      const moved = [...at].map(
-        ([name, v]) => [name, v.map((x, i) => x + step * found.get(name)![i])] as const,
+    let model: Model;
+    let attachment: Attachment;
+    let parameters: AddedParameter[];
+    let attached: Bench<'loss' | 'logits'>;
+    /** Values of everything the method adds and of the head, which is random: as it starts, and moved from there. */
+    let at: { start: Map<string, Float32Array>; moved: Map<string, Float32Array> };
+    let values: Values;
+    beforeAll(async () => {
+      model = await modelIn(folder);
+      attachment = attachTo(lists[0]);
+      parameters = trainedParameters(model, attachment, CLASSES);
+      at = await tensorsOf(model, attachment, parameters);
+      values = inputsOf(attachment, side);
+      const { loss, logits } = traced(attachment);
+      const leaves = trainablesOf([loss]);
+      const found = gradients(loss, [...leaves.values()]);
+      attached = await Bench.of(
+        model,
+        { loss, logits },
+        new Map([...leaves.keys()].map((name, i) => [name, found[i]])),
       );
-      return (await attached.run(values, new Map(moved))).values.loss[0];
-    };
-    expect(((await lossBeside(h)) - (await lossBeside(-h))) / (2 * h * square)).toBeCloseTo(1, 2);
-  });
+    });
+    afterAll(() => attached.destroy());
 
-  test.runIf(method.toLowRank)('its factors come back from a file, and merge into the weights', async () => {
-    const attachment = attachTo(lists[0]);
-    const at = startValues(parameters, true);
-    const tensors: Tensors = new Map(
-      parameters.map((p) => [p.name, { shape: p.shape, data: at.get(p.name)! }]),
-    );
-    const updates = method.toLowRank!(attachment, { ...settings, target_modules: lists[0] }, tensors);
-
-    const restored = method.fromLowRank!(updates);
-    const again = method.attach(model, restored.settings);
-    expect(method.toLowRank!(again, restored.settings, restored.tensors)).toEqual(updates);
-
-    const merged = new Map<string, Tensor>();
-    for (const { path, a, b, scale } of updates) {
-      const stored = await model.load(`${path}.weight`);
-      const frozen = stored instanceof Float32Array ? stored : await model.checkpoint.f32(`${path}.weight`);
-      merged.set(
-        `${path}.weight`,
-        constant(plusProduct(frozen, a, b, scale), [b.shape[0], ...a.shape.slice(1)]),
+    const tensorsAt = (of: ReadonlyMap<string, Float32Array>): Tensors =>
+      new Map(
+        [...parameters, ...(attachment.buffers ?? [])].map((p) => [
+          p.name,
+          { shape: p.shape, data: of.get(p.name)! },
+        ]),
       );
-    }
-    const folded = await evaluate(model, { logits: plainLogits(model, side, merged) }, values, at);
-    const { logits } = (await attached.run(values, at)).values;
-    close(folded.logits, logits, 1e-5, 'logits');
-  });
-});
+    const resting = (of: Attachment, tensors: ReadonlyMap<string, Float32Array>) =>
+      evaluate(model, { logits: traced(of, false).logits }, values, tensors);
+
+    test.each(lists.map((list) => [list]))('trains what it declares on %s', (targets) => {
+      const own = attachTo(targets);
+      const declared = trainedParameters(model, own, CLASSES).map((p) => [p.name, p.shape] as const);
+      const found = [...trainablesOf([traced(own).loss])].map(([name, t]) => [name, t.shape] as const);
+      expect(new Map(found)).toEqual(new Map(declared));
+    });
+
+    test('starts as the frozen model', async () => {
+      const { logits } = (await attached.run(values, at.start)).values;
+      const plain = (await evaluate(model, { logits: plainLogits(model, side) }, values, at.start)).logits;
+      if (start) close(logits, plain, start, 'logits');
+      else expect(logits).toEqual(plain);
+    });
+
+    test('its gradient reaches every parameter and is the slope of the loss', async () => {
+      const { gradients: found } = await attached.run(values, at.moved);
+      let square = 0;
+      for (const { name } of parameters) {
+        const g = found.get(name)!;
+        expect(g.some((x) => x !== 0) && g.every(Number.isFinite), name).toBe(true);
+        square += g.reduce((n, x) => n + x * x, 0);
+      }
+      if (!slope) return;
+      // A step of length h along the gradient raises the loss by h times its norm.
+      const h = 0.004 / Math.sqrt(square);
+      const lossBeside = async (step: number) => {
+        const trained = new Set(parameters.map((p) => p.name));
+        const moved = [...at.moved].map(
+          ([name, v]) =>
+            [name, trained.has(name) ? v.map((x, i) => x + step * found.get(name)![i]) : v] as const,
+        );
+        return (await attached.run(values, new Map(moved))).values.loss[0];
+      };
+      expect(((await lossBeside(h)) - (await lossBeside(-h))) / (2 * h * square)).toBeCloseTo(1, 2);
+    });
+
+    test.runIf(method.fromLowRank)('its factors come back from a file', async () => {
+      const updates = method.toLowRank!(attachment, settings, tensorsAt(at.moved));
+      const restored = method.fromLowRank!(updates);
+      const again = method.attach(model, restored.settings);
+      expect(method.toLowRank!(again, restored.settings, restored.tensors)).toEqual(updates);
+    });
+
+    test.runIf(method.peft)('comes back from its PEFT file', async () => {
+      const content = await method.peft!.write(attachment, settings, tensorsAt(at.moved), baseOf(model));
+      expect(content.config.peft_type).toBe(method.peft!.type);
+      const restored = method.peft!.read(content, model);
+      const again = method.attach(model, { ...settings, ...restored.settings });
+      const tensors = new Map([
+        ...at.moved,
+        ...[...restored.tensors].map(([name, { data }]) => [name, data] as const),
+      ]);
+      close(
+        (await resting(again, tensors)).logits,
+        (await resting(attachment, at.moved)).logits,
+        1e-5,
+        'logits',
+      );
+    });
+
+    test('merges into the weights, or says why not', async () => {
+      const merging = mergedWeights(method, attachment, settings, tensorsAt(at.moved), baseOf(model));
+      if (!method.merge && !method.toLowRank)
+        return expect(merging).rejects.toThrow(method.unmergeable ?? 'nothing');
+      const shapes = new Map(model.parameters.map((p) => [p.path, p.shape]));
+      const merged = new Map([...(await merging)].map(([path, w]) => [path, constant(w, shapes.get(path)!)]));
+      const folded = await evaluate(model, { logits: plainLogits(model, side, merged) }, values, at.moved);
+      close(folded.logits, (await resting(attachment, at.moved)).logits, 1e-4, 'logits');
+    });
+  },
+);
 
 test('ranks and scales that differ by module are brought to one', () => {
   const factor = (shape: number[], seed: number) => ({ shape, data: noise(sizeOf(shape), seed) });
@@ -145,26 +180,67 @@ test('ranks and scales that differ by module are brought to one', () => {
       [3, 2],
     ]);
     const zero = new Float32Array(12);
-    close(plusProduct(zero, a, b, scale), plusProduct(zero, u.a, u.b, u.scale), 1e-6);
+    close(addProduct(zero, { a, b, scale }), addProduct(zero, u), 1e-6);
   }
 });
 
-/** The values a run starts with, the head's made random; `moved` makes all of them random. */
-function startValues(parameters: readonly AddedParameter[], moved: boolean): Map<string, Float32Array> {
+/** Answers in place of data: positive definite moments and gradients of no meaning. */
+function baseOf(model: Model): Base {
+  const shapeOf = (path: string) => model.modules.find((m) => m.path === path)!.shape;
+  return {
+    weight: (path) => model.f32(path),
+    inputMoments: async (paths) =>
+      new Map(
+        paths.map((path) => {
+          const width = shapeOf(path)[1];
+          const x = noise(width, 5);
+          return [
+            path,
+            Float32Array.from({ length: width * width }, (_, i) => {
+              const [row, column] = [Math.floor(i / width), i % width];
+              return x[row] * x[column] + (row === column ? 1 : 0);
+            }),
+          ];
+        }),
+      ),
+    gradients: async (paths) => new Map(paths.map((path, i) => [path, noise(sizeOf(shapeOf(path)), i + 9)])),
+  };
+}
+
+async function tensorsOf(model: Model, attachment: Attachment, parameters: readonly AddedParameter[]) {
+  const start = new Map<string, Float32Array>();
+  const moved = new Map<string, Float32Array>();
+  for (const [i, p] of parameters.entries()) {
+    const fanIn = sizeOf(p.shape) / p.shape[0];
+    const random = noise(sizeOf(p.shape), i + 3).map((x) => (0.5 * x) / Math.sqrt(fanIn));
+    const isHead = p.name.startsWith(`${model.backbone.headPath}.`);
+    start.set(p.name, isHead ? random : await startValue(p, 1, baseOf(model)));
+    moved.set(p.name, isHead ? random : start.get(p.name)!.map((x, j) => x + 0.5 * random[j]));
+  }
+  for (const b of attachment.buffers ?? []) {
+    const value = await startValue(b, 1, baseOf(model));
+    start.set(b.name, value);
+    moved.set(b.name, value);
+  }
+  return { start, moved };
+}
+
+function inputsOf(attachment: Attachment, side: number): Values {
   let state = 7;
-  const random = () => {
+  const draw = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
   };
-  return new Map(
-    parameters.map((p, i) => {
-      const initial = p.initial(random);
-      const fanIn = sizeOf(p.shape) / p.shape[0];
-      const scaled = noise(initial.length, i + 3).map((x) => (0.5 * x) / Math.sqrt(fanIn));
-      const fixed = p.name.includes('lora_') && !moved;
-      return [p.name, fixed ? initial : scaled];
-    }),
-  );
+  return {
+    pixels: noise(BATCH * 3 * side * side, 1),
+    labels: Uint32Array.of(2, 0),
+    weights: Float32Array.of(0.5, 0.5),
+    random: Uint32Array.of(1, 2),
+    ...Object.fromEntries(attachment.knobs.map((k) => [`knob:${k.name}`, Float32Array.of(k.value)])),
+    ...Object.fromEntries(
+      (attachment.draws ?? []).map((d) => [`draw:${d.name}`, Float32Array.from(d.at(1, draw))]),
+    ),
+  };
 }
 
 /** Logits of the backbone alone, with some of its weights replaced. */
@@ -173,18 +249,4 @@ function plainLogits(model: Model, side: number, merged: ReadonlyMap<string, Ten
   const { features } = model.trace(pixels, [{ parameter: (path) => merged.get(path) ?? null }]);
   const [w, b] = headParameters(model, CLASSES).map((p) => parameter(p.name, p.shape, { trainable: true }));
   return linear(features, w, b);
-}
-
-type Factor = { shape: readonly number[]; data: Float32Array };
-
-/** w + scale · b a, both factors seen as matrices. */
-function plusProduct(w: Float32Array, a: Factor, b: Factor, scale: number): Float32Array {
-  const rank = a.shape[0];
-  const width = a.data.length / rank;
-  return w.map((x, i) => {
-    const [row, column] = [Math.floor(i / width), i % width];
-    let sum = 0;
-    for (let r = 0; r < rank; r++) sum += b.data[row * rank + r] * a.data[r * width + column];
-    return x + scale * sum;
-  });
 }

@@ -1,15 +1,22 @@
 import {
   accuracyHits,
+  add,
   crossEntropy,
   dropout,
+  exp,
   input,
   linear,
+  logSoftmax,
+  mul,
   parameter,
   reduceSum,
+  stopGradient,
+  sub,
   type Tensor,
 } from '../../gpu-shaders/index.ts';
 import type { AddedParameter, Attachment, AttachmentScope } from '../methods/method.ts';
 import type { Model } from '../model.ts';
+import type { Interception } from '../scope.ts';
 
 /** Picture classification: the backbone's features, the method's attachment, a trained linear head. */
 export interface ClassificationTrace {
@@ -33,7 +40,7 @@ export interface ClassificationShape {
   training: boolean;
 }
 
-/** Names of the traced inputs; knobs are `knob:<name>`. */
+/** Names of the traced inputs; knobs are `knob:<name>`, draws `draw:<name>`. */
 export const inputs = { pixels: 'pixels', labels: 'labels', weights: 'weights', random: 'random' } as const;
 
 /** Head parameters, zero at the start: the first step's gradient then depends on no draw. */
@@ -60,31 +67,56 @@ export function traceClassification(
   model: Model,
   attachment: Attachment,
   shape: ClassificationShape,
+  /** Interceptions below the method's. */
+  below: readonly Interception[] = [],
 ): ClassificationTrace {
-  const { batch, side, classes } = shape;
+  const { batch, side, classes, labelSmoothing, training } = shape;
   const pixels = input(inputs.pixels, [batch, 3, side, side], { sample: true });
-  const own = attachmentScope(attachment, shape.training);
-  const { features } = model.trace(pixels, [attachment.intercept(own)]);
+  const scopeOf = attachmentScopes(attachment, training);
   const [w, b] = headParameters(model, classes).map((p) => parameter(p.name, p.shape, { trainable: true }));
-  const logits = linear(features, w, b);
+  const forward = (pass: number) => {
+    const { features } = model.trace(pixels, [...below, attachment.intercept(scopeOf(pass))]);
+    return { features, logits: linear(features, w, b) };
+  };
+  const { features, logits } = forward(0);
   const labels = input(inputs.labels, [batch], { dtype: 'u32' });
   const weights = input(inputs.weights, [batch]);
-  const each = crossEntropy(logits, labels, { weights, labelSmoothing: shape.labelSmoothing });
-  return { features, logits, loss: reduceSum(each), hits: accuracyHits(logits, labels) };
+  let loss = reduceSum(crossEntropy(logits, labels, { weights, labelSmoothing }));
+  const { consistency, penalty } = attachment;
+  if (training && consistency)
+    loss = add(loss, mul(reduceSum(mul(divergence(logits, forward(1).logits), weights)), consistency));
+  if (training && penalty) loss = add(loss, penalty(scopeOf(0)));
+  return { features, logits, loss, hits: accuracyHits(logits, labels) };
 }
 
-function attachmentScope(attachment: Attachment, training: boolean): AttachmentScope {
-  const leaves = new Map(
-    attachment.parameters.map((p) => [p.name, parameter(p.name, p.shape, { trainable: true })]),
+/** Mean of KL(p ‖ q) and KL(q ‖ p) of two predictions' rows, [B]; nothing is learnt through the targets. */
+function divergence(p: Tensor, q: Tensor): Tensor {
+  const towards = (target: Tensor, of: Tensor) => {
+    const t = stopGradient(logSoftmax(target));
+    return reduceSum(mul(exp(t), sub(t, logSoftmax(of))), [1]);
+  };
+  return mul(add(towards(p, q), towards(q, p)), 0.5);
+}
+
+function attachmentScopes(attachment: Attachment, training: boolean): (pass: number) => AttachmentScope {
+  const { parameters, buffers = [], draws = [], knobs } = attachment;
+  const leaves = new Map(parameters.map((p) => [p.name, parameter(p.name, p.shape, { trainable: true })]));
+  const held = new Map(
+    buffers.map((b) => [b.name, parameter(b.name, b.shape, { dtype: b.dtype, mutable: true })]),
   );
-  const knobs = new Map(attachment.knobs.map((k) => [k.name, input(`knob:${k.name}`, [])]));
+  const turned = new Map(knobs.map((k) => [k.name, input(`knob:${k.name}`, [])]));
+  const drawn = new Map(draws.map((d) => [d.name, input(`draw:${d.name}`, d.shape)]));
   const random = input(inputs.random, [2], { dtype: 'u32' });
   let sites = 0;
-  return {
+  return (pass) => ({
+    training,
+    pass,
     parameter: (name) => found(leaves, name, 'parameter'),
-    knob: (name) => found(knobs, name, 'knob'),
+    buffer: (name) => found(held, name, 'buffer'),
+    knob: (name) => found(turned, name, 'knob'),
+    draw: (name) => found(drawn, name, 'draw'),
     dropout: (x, rate) => (training && rate > 0 ? dropout(x, rate, random, sites++) : x),
-  };
+  });
 }
 
 function found(map: ReadonlyMap<string, Tensor>, name: string, what: string): Tensor {

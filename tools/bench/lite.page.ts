@@ -6,6 +6,7 @@ import { compileTrainStep } from '../../gpu-shaders/train/step.ts';
 import { openFolder } from '../../models/checkpoints/folder.ts';
 import { bytesSource } from '../../models/checkpoints/safetensors.ts';
 import { methodById } from '../../models/methods/index.ts';
+import { noBase, startValue } from '../../models/methods/start.ts';
 import { openModel } from '../../models/open.ts';
 import { inputs, traceClassification, trainedParameters } from '../../models/tasks/classification.ts';
 import {
@@ -79,7 +80,7 @@ async function opened(gpu: Gpu): Promise<{ state: State; shape: RunShape }> {
   const method = methodById('lora');
   const given = { image_size: lite.side, batch_size: PREFIX_BATCH };
   const settings = completeSettings(method, given, defaultSettings(method, model, 600));
-  const attachment = method.attach({ modules: model.modules, blocks: model.blocks }, settings);
+  const attachment = method.attach(model, settings);
   const shape = { model, attachment, classes: lite.classes, settings };
   const parameters = trainedParameters(model, attachment, lite.classes);
   const state = new State(
@@ -87,19 +88,7 @@ async function opened(gpu: Gpu): Promise<{ state: State; shape: RunShape }> {
     parameters.map((p) => ({ name: p.name, type: { shape: p.shape, dtype: 'f32' } })),
   );
   for (const path of frozenWeights(shape)) state.setFrozen(path, await model.load(path));
-  parameters.forEach((p, i) => {
-    const draws = normal(
-      p.shape.reduce((a, b) => a * b, 1),
-      0.2,
-      i + 1,
-    );
-    let n = 0;
-    // Uniform in name only: the start is the same in both variants, which is all that counts.
-    state.setTrainable(
-      p.name,
-      p.initial(() => Math.abs(draws[n++ % draws.length]) % 1),
-    );
-  });
+  for (const p of parameters) state.setTrainable(p.name, await startValue(p, 1, noBase));
   return { state, shape };
 }
 

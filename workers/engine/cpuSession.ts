@@ -1,8 +1,8 @@
 import { control as controlField } from '../../gpu-shaders/train/optimiser.ts';
-import { hash32, hashText, uniform } from '../../models/data/hash.ts';
 import type { AddedParameter, Attachment, Method, Tensors } from '../../models/methods/method.ts';
+import { noBase, startValue } from '../../models/methods/start.ts';
 import { headParameters } from '../../models/tasks/classification.ts';
-import type { Spectrum, Split } from '../protocol.ts';
+import type { Profile, Spectrum, Split } from '../protocol.ts';
 import type { ReferenceWorker } from '../reference.ts';
 import {
   Checkpoints,
@@ -16,6 +16,7 @@ import { argmax, crossEntropyOf, softmax } from '../session/metrics.ts';
 import { type Order, scheduledRate } from '../session/order.ts';
 import type { Pictures } from '../session/ports.ts';
 import { fitProbe, type LabelledFeatures, type Probe } from '../session/probe.ts';
+import { NoTimestampsError } from '../session/profile.ts';
 import type { RunShape } from '../session/programs.ts';
 import { type TrainControl, type TrainEvents, type TrainOutcome, train } from '../session/train.ts';
 import { BackboneError } from './backbones.ts';
@@ -52,6 +53,15 @@ class HeadState implements TrainedState {
   writeTrainables(values: ReadonlyMap<string, Float32Array>, part: Parts = 'values'): void {
     for (const [name, data] of values) this.parts[part].set(name, data.slice());
   }
+
+  /** The head is all that changes. */
+  readTensors(): Promise<Map<string, Float32Array>> {
+    return this.readTrainables();
+  }
+
+  writeTensors(values: ReadonlyMap<string, Float32Array>): void {
+    this.writeTrainables(values);
+  }
 }
 
 /** A linear probe trained on the processor, on features from ONNX Runtime: what there is without WebGPU. */
@@ -68,30 +78,33 @@ export class CpuSession implements RunSession {
   readonly #figures: Record<'loss' | 'hits' | 'control', Float32Array>[] = [];
   #probe: Probe | undefined;
 
-  private constructor(options: OpenOptions, reference: ReferenceWorker, features: Float32Array[]) {
-    const { backbone, method, settings, pictures, start } = options;
+  private constructor(
+    options: OpenOptions,
+    reference: ReferenceWorker,
+    features: Float32Array[],
+    head: { name: string; data: Float32Array }[],
+  ) {
+    const { backbone, method, settings, pictures } = options;
     const { model } = backbone;
     this.options = { ...options, model, backboneHash: backbone.hash };
-    this.attachment = method.attach({ modules: model.modules, blocks: model.blocks }, settings);
+    this.attachment = method.attach(model, settings);
     this.classes = pictures.classes.length;
     this.shape = { model, attachment: this.attachment, classes: this.classes, settings };
     this.checkpoints = new Checkpoints(options.files, options.folder);
     this.#reference = reference;
     this.#features = features;
-    const parameters = headParameters(model, this.classes);
-    this.#names = { weight: parameters[0].name, bias: parameters[1].name };
-    this.state = new HeadState(
-      parameters.map(({ name, initial }) => {
-        const stream = hash32(settings.seed as number, hashText(name));
-        let draws = 0;
-        return { name, data: start?.get(name)?.data ?? initial(() => uniform(stream, draws++)) };
-      }),
-    );
+    this.#names = { weight: head[0].name, bias: head[1].name };
+    this.state = new HeadState(head);
   }
 
   static async open(options: OpenOptions, reference: ReferenceWorker): Promise<CpuSession> {
-    const features = await frozenFeatures(options, reference);
-    return new CpuSession(options, reference, features);
+    const { backbone, pictures, settings, start } = options;
+    const head = [];
+    for (const p of headParameters(backbone.model, pictures.classes.length)) {
+      const drawn = await startValue(p, settings.seed as number, noBase);
+      head.push({ name: p.name, data: start?.get(p.name)?.data ?? drawn });
+    }
+    return new CpuSession(options, reference, await frozenFeatures(options, reference), head);
   }
 
   get steps(): number {
@@ -233,7 +246,7 @@ export class CpuSession implements RunSession {
 
   async takeBest(): Promise<void> {
     const best = await this.checkpoints.best();
-    if (best) this.state.writeTrainables(best);
+    if (best) this.state.writeTensors(best);
   }
 
   async trained(): Promise<Tensors> {
@@ -248,6 +261,10 @@ export class CpuSession implements RunSession {
 
   async spectra(): Promise<Spectrum[]> {
     return [];
+  }
+
+  async profile(): Promise<Profile> {
+    throw new NoTimestampsError('The processor trains here: there are no GPU kernels to time.');
   }
 
   destroy(): void {

@@ -26,7 +26,7 @@ export function estimateOf(
   data: { classes: number; counts: Record<Split, number> },
   machine: { limit: number; speed: Speed; emulated: boolean },
 ): Estimate {
-  const attachment = method.attach({ modules: model.modules, blocks: model.blocks }, settings);
+  const attachment = method.attach(model, settings);
   const costs = costsOf({ model, attachment, classes: data.classes, settings }, machine.limit);
   const { train, val, test } = data.counts;
   const batch = settings.batch_size as number;

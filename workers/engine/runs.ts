@@ -1,5 +1,5 @@
 import { methodById } from '../../models/methods/index.ts';
-import type { RunCurves, RunPlan, RunView } from '../protocol.ts';
+import type { Profile, RunCurves, RunPlan, RunView } from '../protocol.ts';
 import { lastProgress } from './checkpoints.ts';
 import { Life, type LifePorts } from './life.ts';
 import type { Plans } from './plans.ts';
@@ -44,7 +44,7 @@ export class Runs {
     const method = methodById(plan.method);
     trainer.accept(method);
     const { model, hash } = await backbones.open(plan.backbone);
-    method.attach({ modules: model.modules, blocks: model.blocks }, plan.settings);
+    method.attach(model, plan.settings);
     const turn = await this.#line.enter();
     try {
       const rank = plan.settings.r === undefined ? '' : ` r${plan.settings.r}`;
@@ -114,7 +114,7 @@ export class Runs {
 
   async #knobs({ method, backbone, settings }: RunPlan): Promise<string[]> {
     const { model } = await this.#ports.backbones.open(backbone);
-    const { knobs } = methodById(method).attach({ modules: model.modules, blocks: model.blocks }, settings);
+    const { knobs } = methodById(method).attach(model, settings);
     return [...knobs.map(({ name }) => name), 'lr'];
   }
 
@@ -141,6 +141,17 @@ export class Runs {
       evals: [...evals, ...life.curves.evals.filter(({ step }) => step > (evals.at(-1)?.step ?? 0))],
       journal,
     };
+  }
+
+  /** Times a step: between two of a run that trains, or of one that rests. */
+  async profile(id: string): Promise<Profile> {
+    const { runs, results } = this.#ports;
+    const active = this.#lives.get(id);
+    if (active && runs.get(id).view.state === 'running') {
+      const between = await Promise.race([active.life.profile(), active.over.then(() => null)]);
+      if (between) return between;
+    }
+    return results.profile(id);
   }
 
   async rename(id: string, name: string): Promise<RunView> {

@@ -33,10 +33,13 @@ export function rateFactor(progress: Progress, step: number): number {
   return 0.5 ** progress.skipped.filter((s) => s + IN_FLIGHT < step).length;
 }
 
-/** What holds the trained values and the optimiser's moments: a GPU's state, or arrays. */
-export type TrainedState = Pick<State, 'readTrainables' | 'writeTrainables'>;
+/** What holds what a run changes and the optimiser's moments: a GPU's state, or arrays. */
+export type TrainedState = Pick<State, 'readTensors' | 'writeTensors' | 'readTrainables' | 'writeTrainables'>;
 
 const parts = ['values', 'moment1', 'moment2'] as const;
+
+const readPart = (state: TrainedState, part: (typeof parts)[number]) =>
+  part === 'values' ? state.readTensors() : state.readTrainables(part);
 
 /** Checkpoints of one run: `<folder>/<step>.safetensors`, the newest two kept, and `<folder>/best.safetensors`. */
 export class Checkpoints {
@@ -52,7 +55,7 @@ export class Checkpoints {
   async save(state: TrainedState, progress: Progress): Promise<void> {
     const tensors = [];
     for (const part of parts)
-      for (const [name, data] of await state.readTrainables(part))
+      for (const [name, data] of await readPart(state, part))
         tensors.push({ name: `${part}/${name}`, shape: [data.length], data });
     const bytes = writeSafetensors(tensors, {
       format: 'graft',
@@ -71,12 +74,11 @@ export class Checkpoints {
       const file = await readSafetensors(bytesSource(bytes), this.file(step));
       for (const part of parts) {
         const names = file.names().filter((n) => n.startsWith(`${part}/`));
-        state.writeTrainables(
-          new Map(
-            await Promise.all(names.map(async (n) => [n.slice(part.length + 1), await file.f32(n)] as const)),
-          ),
-          part,
+        const tensors = new Map(
+          await Promise.all(names.map(async (n) => [n.slice(part.length + 1), await file.f32(n)] as const)),
         );
+        if (part === 'values') state.writeTensors(tensors);
+        else state.writeTrainables(tensors, part);
       }
       return JSON.parse(file.metadata.get('progress') ?? 'null') as Progress | null;
     }
@@ -84,7 +86,7 @@ export class Checkpoints {
   }
 
   async saveBest(state: TrainedState, step: number): Promise<void> {
-    this.bestHere = await state.readTrainables();
+    this.bestHere = await state.readTensors();
     const tensors = [...this.bestHere].map(([name, data]) => ({ name, shape: [data.length], data }));
     await this.files.write(
       `${this.folder}/best.safetensors`,
@@ -99,6 +101,11 @@ export class Checkpoints {
     if (!bytes) return null;
     const file = await readSafetensors(bytesSource(bytes), 'best.safetensors');
     return new Map(await Promise.all(file.names().map(async (n) => [n, await file.f32(n)] as const)));
+  }
+
+  /** Whether there is anything to go on from. */
+  async kept(): Promise<boolean> {
+    return (await this.files.list(`${this.folder}/`)).length > 0;
   }
 
   /** Removes everything kept for the run. */

@@ -115,12 +115,31 @@ export function prefixKey(shape: RunShape): string {
 }
 
 export async function compileTraining(state: State, shape: RunShape): Promise<Program> {
-  const { live } = splitTrace(shape, shape.settings.batch_size as number, true);
+  const live = liveTrace(shape);
   return compileTrainStep(state, {
     label: 'train',
     loss: live.loss,
     outputs: { hits: copy(live.hits) },
     optimiser: optimiserOf(shape.settings),
+  });
+}
+
+/** The training step's trace behind the cut, at the run's batch size. */
+export function liveTrace(shape: RunShape): ClassificationTrace {
+  return splitTrace(shape, shape.settings.batch_size as number, true).live;
+}
+
+/** The parameters of those names that `loss` reads. Throws where it does not read one. */
+export function tensorsNamed(loss: Tensor, names: readonly string[]): Tensor[] {
+  const found = new Map(
+    nodesOf([loss]).flatMap((node) =>
+      isParameter(node.outputs[0]) ? [[(node.attrs as ParameterAttrs).name, node.outputs[0]] as const] : [],
+    ),
+  );
+  return names.map((name) => {
+    const t = found.get(name);
+    if (!t) throw new Error(`The loss does not read '${name}'.`);
+    return t;
   });
 }
 

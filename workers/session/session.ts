@@ -1,18 +1,22 @@
-import { type Gpu, type Program, State } from '../../gpu-shaders/index.ts';
+import { type Copy, type Gpu, type Program, State, sizeOf } from '../../gpu-shaders/index.ts';
 import { hyperVector } from '../../gpu-shaders/train/optimiser.ts';
 import { hash32, hashText, uniform } from '../../models/data/hash.ts';
 import type { Settings } from '../../models/describe.ts';
-import type { AddedParameter, Attachment, Method, Tensors } from '../../models/methods/method.ts';
+import type { AddedParameter, Attachment, Base, Method, Tensors } from '../../models/methods/method.ts';
 import { lowRankSpectrum } from '../../models/methods/spectrum.ts';
+import { startValue } from '../../models/methods/start.ts';
 import type { Model } from '../../models/model.ts';
 import { inputs, trainedParameters } from '../../models/tasks/classification.ts';
-import type { Spectrum } from '../protocol.ts';
+import type { Profile, Spectrum } from '../protocol.ts';
+import { groundwork } from './base.ts';
 import { Checkpoints, freshProgress, type Progress, rateFactor } from './checkpoint.ts';
 import { FeatureCache, type FeatureProgress, type Row } from './features.ts';
+import { type Moment, Refreshing, type RunOn } from './live.ts';
 import { argmax, crossEntropyOf } from './metrics.ts';
-import { type Order, scheduledRate } from './order.ts';
+import { Order, scheduledRate } from './order.ts';
 import type { Files, Pictures } from './ports.ts';
 import { fitProbe, type LabelledFeatures, type Probe } from './probe.ts';
+import { kernelTimes, NoTimestampsError, productRate } from './profile.ts';
 import {
   compileEvaluation,
   compilePrefix,
@@ -50,6 +54,7 @@ export class Session {
   readonly classes: number;
   private probeFitted: Probe | undefined;
   private trainStep: Promise<Program> | undefined;
+  private refreshing: Refreshing | undefined;
 
   private constructor(
     readonly options: SessionOptions,
@@ -61,6 +66,9 @@ export class Session {
     private readonly cache: FeatureCache,
   ) {
     this.classes = shape.classes;
+    const { model, pictures, settings } = options;
+    const side = settings.image_size as number;
+    this.base = groundwork({ state, model, pictures, side, probe: () => this.probe() });
   }
 
   /** Uploads the frozen weights, compiles, and computes or reads the frozen features. */
@@ -77,13 +85,13 @@ export class Session {
   /** What it makes on the GPU goes into `made` at once, to be destroyed where the rest fails or is cancelled. */
   private static async build(options: SessionOptions, made: { destroy(): void }[]): Promise<Session> {
     const { gpu, model, method, settings, pictures, files } = options;
-    const attachment = method.attach({ modules: model.modules, blocks: model.blocks }, settings);
+    const attachment = method.attach(model, settings);
     const classes = pictures.classes.length;
     const parameters = trainedParameters(model, attachment, classes);
     const shape: RunShape = { model, attachment, classes, settings };
     const state = new State(
       gpu,
-      parameters.map((p) => ({ name: p.name, type: { shape: p.shape, dtype: 'f32' } })),
+      parameters.map((p) => ({ name: p.name, type: { shape: p.shape, dtype: 'f32' }, rule: p.rule })),
     );
     made.push(state);
     const paths = frozenWeights(shape);
@@ -91,8 +99,8 @@ export class Session {
       options.report('Loading weights', { done: i, total: paths.length });
       state.setFrozen(path, await model.load(path));
     }
-    for (const p of parameters)
-      state.setTrainable(p.name, options.start?.get(p.name)?.data ?? drawn(p, settings.seed as number));
+    for (const { name, shape: sizes, dtype = 'f32' } of attachment.buffers ?? [])
+      state.setMutable(name, dtype, new Float32Array(sizeOf(sizes)));
     options.report('Compiling kernels', { done: 0, total: 1 });
     const [prefix, evaluation] = await Promise.all([
       compilePrefix(state, shape),
@@ -110,16 +118,28 @@ export class Session {
       seed: settings.seed as number,
       report: (p) => options.report('Computing frozen features', p),
     });
-    return new Session(
-      options,
-      shape,
-      state,
-      new Checkpoints(files, options.folder),
-      prefix,
-      evaluation,
-      cache,
-    );
+    const checkpoints = new Checkpoints(files, options.folder);
+    const session = new Session(options, shape, state, checkpoints, prefix, evaluation, cache);
+    if (!(await checkpoints.kept())) await session.begin();
+    return session;
   }
+
+  /** Puts start values in place: those given, else the method's own. */
+  private async begin(): Promise<void> {
+    const { start, settings, report } = this.options;
+    const tensors = [...this.parameters, ...(this.attachment.buffers ?? [])];
+    for (const [i, tensor] of tensors.entries()) {
+      report('Preparing the adapter', { done: i, total: tensors.length });
+      const value = start?.get(tensor.name)?.data;
+      this.state.writeTensor(
+        tensor.name,
+        value ?? (await startValue(tensor, settings.seed as number, this.base)),
+      );
+    }
+  }
+
+  /** The frozen model as the method may question it. */
+  readonly base: Base;
 
   /** Everything trained: the method's parameters and the head's. */
   get parameters(): AddedParameter[] {
@@ -148,7 +168,10 @@ export class Session {
 
   /** Trains from the newest checkpoint, or from the start, until done, paused or stopped. */
   async run(control: TrainControl, events: TrainEvents): Promise<TrainOutcome> {
-    const progress = (await this.checkpoints.restore(this.state)) ?? freshProgress(this.startKnobs());
+    const kept = await this.checkpoints.restore(this.state);
+    // A checkpoint that was there but cannot be read leaves nothing in place.
+    if (!kept && (await this.checkpoints.kept())) await this.begin();
+    const progress = kept ?? freshProgress(this.startKnobs());
     return train(this, progress, control, events);
   }
 
@@ -166,6 +189,73 @@ export class Session {
 
   /** Submits one training step; the figures come later through the program's `collect`. */
   async step(step: number, order: Order, progress: Progress): Promise<{ lr: number }> {
+    const lr = this.rate(step, progress);
+    const program = await this.training();
+    program.run(await this.load(program, step, order, progress, lr));
+    return { lr };
+  }
+
+  /** Whether the method acts after so many steps. */
+  refreshDue(step: number): boolean {
+    return this.attachment.refresh?.due(this.moment(step)) ?? false;
+  }
+
+  /** Lets the method act between two steps. */
+  async refresh(order: Order, progress: Progress): Promise<void> {
+    this.refreshing ??= new Refreshing(this.state, this.shape);
+    const runOn: RunOn = async (program, step) =>
+      program.run(await this.load(program, step, order, progress, 0));
+    await this.attachment.refresh?.apply(this.refreshing.at(this.moment(progress.step), runOn));
+  }
+
+  private moment(step: number): Moment {
+    const epochSteps = Math.max(
+      1,
+      Math.ceil(this.samplesOf('train').length / (this.options.settings.batch_size as number)),
+    );
+    return { step, steps: this.steps, epochSteps };
+  }
+
+  /**
+   * Times the step that is next after `progress` on the GPU. Whatever runs has no update: its rate is 0, and the
+   * moments are put back. Throws `NoTimestampsError`.
+   */
+  async profile(progress: Progress): Promise<Profile> {
+    const { settings, gpu } = this.options;
+    const count = this.samplesOf('train').length;
+    const order = new Order(
+      count,
+      settings.batch_size as number,
+      settings.seed as number,
+      settings.shuffle as boolean,
+    );
+    const step = Math.min(progress.step + 1, this.steps);
+    const program = await this.training();
+    const copies = await this.load(program, step, order, progress, 0);
+    const moments = ['moment1', 'moment2'] as const;
+    const before = await Promise.all(moments.map((part) => this.state.readTrainables(part)));
+    const kernels = await kernelTimes(program, copies);
+    moments.forEach((part, i) => {
+      this.state.writeTrainables(before[i], part);
+    });
+    if (!kernels) throw new NoTimestampsError(`${gpu.info.description} tells no time of its kernels.`);
+    return { step: progress.step, kernels, productRate: await productRate(gpu) };
+  }
+
+  private rate(step: number, progress: Progress): number {
+    const { settings } = this.options;
+    const top = progress.knobs.lr * rateFactor(progress, step);
+    return scheduledRate(settings.schedule as string, top, step, this.steps, settings.warmup as number);
+  }
+
+  /** Writes a step's inputs; its cached features come by the copies. */
+  private async load(
+    t: Program,
+    step: number,
+    order: Order,
+    progress: Progress,
+    lr: number,
+  ): Promise<Copy[]> {
     const { settings, pictures } = this.options;
     const train = this.samplesOf('train');
     const views = settings.augment as number;
@@ -174,14 +264,6 @@ export class Session {
       // Each epoch sees another view, and the picture as it is in every (views + 1)-th.
       view: views ? (epoch + hash32(train[position], settings.seed as number)) % (views + 1) : 0,
     }));
-    const lr = scheduledRate(
-      settings.schedule as string,
-      progress.knobs.lr * rateFactor(progress, step),
-      step,
-      this.steps,
-      settings.warmup as number,
-    );
-    const t = await this.training();
     t.write(
       inputs.labels,
       Uint32Array.from(batch, (r) => pictures.samples[r.sample].label),
@@ -189,6 +271,11 @@ export class Session {
     t.write(inputs.weights, new Float32Array(batch.length).fill(1 / batch.length));
     t.write(inputs.random, Uint32Array.of(settings.seed as number, step));
     for (const k of this.attachment.knobs) t.write(`knob:${k.name}`, Float32Array.of(progress.knobs[k.name]));
+    for (const d of this.attachment.draws ?? []) {
+      const stream = hash32(hash32(settings.seed as number, hashText(d.name)), step);
+      let n = 0;
+      t.write(`draw:${d.name}`, Float32Array.from(d.at(step, () => uniform(stream, n++))));
+    }
     const hyper = {
       lr,
       weightDecay: settings.weight_decay as number,
@@ -197,8 +284,7 @@ export class Session {
       step,
     };
     t.write('hyper', hyperVector(hyper, optimiserOf(settings)));
-    t.run(await this.cache.bring(t, batch));
-    return { lr };
+    return this.cache.bring(t, batch);
   }
 
   /** Logits of samples under the current trained values and knobs. */
@@ -289,36 +375,34 @@ export class Session {
   /** Puts the best validated weights in place of the last ones, where there was validation. */
   async takeBest(): Promise<void> {
     const best = await this.checkpoints.best();
-    if (best) this.state.writeTrainables(best);
+    if (best) this.state.writeTensors(best);
   }
 
-  /** Current trained values with their shapes, the head's among them. */
+  /** Current trained values with their shapes, the head's and the method's buffers among them. */
   async trained(): Promise<Tensors> {
-    const values = await this.state.readTrainables();
-    return new Map(this.parameters.map((p) => [p.name, { shape: p.shape, data: values.get(p.name)! }]));
+    const values = await this.state.readTensors();
+    const tensors = [...this.parameters, ...(this.attachment.buffers ?? [])];
+    return new Map(tensors.map((p) => [p.name, { shape: p.shape, data: values.get(p.name)! }]));
   }
 
+  /** Singular values of the updates, where the method's are of low rank. */
   async spectra(): Promise<Spectrum[]> {
-    const values = await this.trained();
-    return this.attachment.channels.map((c) => ({
-      path: c.path,
-      shape: c.shape,
-      values: lowRankSpectrum(values.get(c.a)!, values.get(c.b)!, c.scale),
+    const { method, settings, model } = this.options;
+    const updates = method.toLowRank?.(this.attachment, settings, await this.trained()) ?? [];
+    return updates.map(({ path, a, b, scale }) => ({
+      path,
+      shape: model.modules.find((m) => m.path === path)!.shape,
+      values: lowRankSpectrum(a, b, scale),
     }));
   }
 
   destroy(): void {
     for (const p of [this.prefix.program, this.evaluation]) p.destroy();
     void this.trainStep?.then((p) => p.destroy());
+    this.refreshing?.destroy();
     this.cache.destroy();
     this.state.destroy();
   }
-}
-
-function drawn(p: { name: string; initial(random: () => number): Float32Array }, seed: number): Float32Array {
-  const stream = hash32(seed, hashText(p.name));
-  let n = 0;
-  return p.initial(() => uniform(stream, n++));
 }
 
 /** Every labelled sample as it is, and the views of those trained on. */

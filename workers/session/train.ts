@@ -10,6 +10,8 @@ export interface TrainControl {
   wish: 'run' | 'pause' | 'stop';
   /** Knobs turned since the last step. */
   turns: { knob: string; value: number }[];
+  /** Work to do between two steps, each once. It leaves the run's numbers as they are. */
+  asides?: ((progress: Progress) => Promise<void>)[];
   /** Milliseconds, for step times and checkpoints. */
   now(): number;
 }
@@ -38,6 +40,9 @@ export interface Trainee {
   }>;
   samplesOf(split: Split): number[];
   step(step: number, order: Order, progress: Progress): Promise<{ lr: number }>;
+  /** Whether the method acts after so many steps, and its acting; absent where no method ever does. */
+  refreshDue?(step: number): boolean;
+  refresh?(order: Order, progress: Progress): Promise<void>;
   evaluate(
     samples: readonly number[],
     knobs: Record<string, number>,
@@ -121,6 +126,14 @@ export async function train(
     saved = control.now();
   };
 
+  const refresh = async () => {
+    if (!session.refreshDue?.(progress.step)) return;
+    await settle(0);
+    await session.refresh?.(order, progress);
+    last = control.now();
+  };
+  if (progress.step === 0) await refresh();
+
   while (progress.step < steps) {
     if (control.wish !== 'run') break;
     const turns = control.turns.splice(0);
@@ -130,6 +143,11 @@ export async function train(
     }
     // A knob's move is on disk before it takes effect, so that a resumed run makes it too.
     if (turns.length) await save();
+    for (const aside of control.asides?.splice(0) ?? []) {
+      await settle(0);
+      await aside(progress);
+      last = control.now();
+    }
     const step = progress.step + 1;
     const { lr } = await session.step(step, order, progress);
     progress.step = step;
@@ -138,6 +156,7 @@ export async function train(
     figures.catch(() => undefined);
     pending.push({ step, lr, figures });
     await settle(IN_FLIGHT);
+    await refresh();
     if (step % every === 0 || step === steps) {
       await settle(0);
       const go = await check(session, progress, events, keep);

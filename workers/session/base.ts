@@ -1,0 +1,208 @@
+import {
+  cast,
+  compile,
+  constant,
+  copy,
+  crossEntropy,
+  gradients,
+  input,
+  linear,
+  matmul,
+  mul,
+  reduceSum,
+  reshape,
+  type State,
+  sizeOf,
+  type Tensor,
+} from '../../gpu-shaders/index.ts';
+import { type Base, MethodError } from '../../models/methods/method.ts';
+import type { Model } from '../../models/model.ts';
+import { inputs } from '../../models/tasks/classification.ts';
+import type { Pictures } from './ports.ts';
+import type { Probe } from './probe.ts';
+import { PREFIX_BATCH } from './programs.ts';
+
+/** Training pictures that a method is calibrated on. */
+const CALIBRATION = 64;
+/** Bytes of matrices that one calibration program may give. */
+const OUTPUT_BYTES = 64 * 2 ** 20;
+
+/** What the groundwork of a method stands on. */
+export interface Ground {
+  state: State;
+  model: Model;
+  pictures: Pictures;
+  side: number;
+  probe(): Probe;
+}
+
+/** The frozen model as a method may question it. Matrices are summed in float64 over batches of the first pictures. */
+export function groundwork(ground: Ground): Base {
+  const { model } = ground;
+  return {
+    weight: (path) => model.f32(path),
+    inputMoments: (paths) => inParts(paths, momentBytes(model), (part) => inputMoments(ground, part)),
+    gradients: (paths) => inParts(paths, weightBytes(model), (part) => weightGradients(ground, part)),
+  };
+}
+
+type Matrices = Map<string, Float32Array>;
+
+const shapeOf = (model: Model, path: string) => {
+  const found = model.modules.find((m) => m.path === path);
+  if (!found) throw new MethodError(`There is no module '${path}' to calibrate.`);
+  return found.shape;
+};
+const weightBytes = (model: Model) => (path: string) => 4 * sizeOf(shapeOf(model, path));
+const momentBytes = (model: Model) => (path: string) => 4 * shapeOf(model, path)[1] ** 2;
+
+/** Few modules at a time, so that what is read back stays small. */
+async function inParts(
+  paths: readonly string[],
+  bytesOf: (path: string) => number,
+  run: (part: string[]) => Promise<Matrices>,
+): Promise<Matrices> {
+  const found: Matrices = new Map();
+  let part: string[] = [];
+  let bytes = 0;
+  const flush = async () => {
+    for (const [path, matrix] of part.length ? await run(part) : []) found.set(path, matrix);
+    part = [];
+    bytes = 0;
+  };
+  for (const path of paths) {
+    if (bytes + bytesOf(path) > OUTPUT_BYTES) await flush();
+    part.push(path);
+    bytes += bytesOf(path);
+  }
+  await flush();
+  return found;
+}
+
+function pixelsInput({ side }: Ground): Tensor {
+  return input(inputs.pixels, [PREFIX_BATCH, 3, side, side], { sample: true });
+}
+
+/** xᵀx of each module's input over all rows; the weights of pictures leave out what only fills the last batch. */
+async function inputMoments(ground: Ground, paths: readonly string[]): Promise<Matrices> {
+  const weights = input(inputs.weights, [PREFIX_BATCH]);
+  const outputs: Record<string, Tensor> = {};
+  const rows: Record<string, number> = {};
+  ground.model.trace(pixelsInput(ground), [
+    {
+      layer({ path, kind, x, options }) {
+        if (!paths.includes(path) || path in outputs) return null;
+        if (
+          kind === 'conv2d' &&
+          (shapeOf(ground.model, path)
+            .slice(2)
+            .some((k) => k > 1) ||
+            options.groups)
+        )
+          throw new MethodError(
+            `The inputs of '${path}' have no second moment: only linear layers and 1×1 convolutions do.`,
+          );
+        const perPicture = sizeOf(x.shape) / PREFIX_BATCH / x.shape.at(-1)!;
+        const flat = reshape(x, [PREFIX_BATCH * perPicture, x.shape.at(-1)!]);
+        const weighted = reshape(
+          mul(
+            reshape(x, [PREFIX_BATCH, perPicture, x.shape.at(-1)!]),
+            reshape(weights, [PREFIX_BATCH, 1, 1]),
+          ),
+          flat.shape,
+        );
+        outputs[path] = copy(matmul(weighted, flat, { ta: true }));
+        rows[path] = perPicture;
+        return null;
+      },
+    },
+  ]);
+  const sums = await summed(ground, outputs);
+  const pictures = calibrationSamples(ground).length;
+  return new Map(
+    [...sums].map(([path, m]) => [path, Float32Array.from(m, (v) => v / (pictures * rows[path]))]),
+  );
+}
+
+/** d(mean cross-entropy)/dW under the probe's head: the head that training starts from is zero and would tell nothing. */
+async function weightGradients(ground: Ground, paths: readonly string[]): Promise<Matrices> {
+  const { model, pictures } = ground;
+  const leaves = new Map<string, Tensor>();
+  const { features } = model.trace(pixelsInput(ground), [
+    {
+      parameter(path, frozen) {
+        const module = path.replace(/\.weight$/, '');
+        if (module === path || !paths.includes(module)) return null;
+        if (!leaves.has(module)) leaves.set(module, copy(cast(frozen, 'f32')));
+        return leaves.get(module)!;
+      },
+    },
+  ]);
+  const [w, b] = plainHead(ground.probe());
+  const labels = input(inputs.labels, [PREFIX_BATCH], { dtype: 'u32' });
+  const weights = input(inputs.weights, [PREFIX_BATCH]);
+  const logits = linear(
+    features,
+    constant(w, [pictures.classes.length, features.shape[1]]),
+    constant(b, [b.length]),
+  );
+  const loss = reduceSum(crossEntropy(logits, labels, { weights }));
+  const found = gradients(loss, [...leaves.values()]);
+  const outputs = Object.fromEntries([...leaves.keys()].map((path, i) => [path, copy(found[i])]));
+  const sums = await summed(ground, outputs);
+  const count = calibrationSamples(ground).length;
+  return new Map([...sums].map(([path, m]) => [path, Float32Array.from(m, (v) => v / count)]));
+}
+
+/** The probe's head on features as they come, its standardisation folded in. */
+function plainHead(probe: Probe): [Float32Array, Float32Array] {
+  const { weight, bias, mean, deviation, classes } = probe;
+  const width = mean.length;
+  const w = Float32Array.from(weight, (v, i) => v / deviation[i % width]);
+  const b = Float32Array.from({ length: classes }, (_, c) =>
+    mean.reduce((sum, m, i) => sum - w[c * width + i] * m, bias[c]),
+  );
+  return [w, b];
+}
+
+function calibrationSamples({ pictures }: Ground): number[] {
+  const train = pictures.samples.flatMap((s, i) => (s.split === 'train' && s.label >= 0 ? [i] : []));
+  // Evenly spread, because data sets come class by class.
+  const count = Math.min(CALIBRATION, train.length);
+  return Array.from({ length: count }, (_, i) => train[Math.floor((i * train.length) / count)]);
+}
+
+/** Sums of the outputs over all calibration batches. */
+async function summed(ground: Ground, outputs: Record<string, Tensor>): Promise<Map<string, Float64Array>> {
+  const { state, pictures, side } = ground;
+  const program = await compile(state, { label: 'calibrate', outputs });
+  const sums = new Map<string, Float64Array>();
+  const samples = calibrationSamples(ground);
+  const pixels = new Float32Array(PREFIX_BATCH * 3 * side * side);
+  for (let from = 0; from < samples.length; from += PREFIX_BATCH) {
+    const batch = samples.slice(from, from + PREFIX_BATCH);
+    const each = await pictures.load(batch, side, null);
+    each.forEach((p, i) => {
+      pixels.set(p, i * p.length);
+    });
+    program.write(inputs.pixels, pixels);
+    const filled = Array.from({ length: PREFIX_BATCH }, (_, i) => batch[i] ?? batch[0]);
+    program.write(
+      inputs.labels,
+      Uint32Array.from(filled, (i) => pictures.samples[i].label),
+    );
+    program.write(
+      inputs.weights,
+      Float32Array.from(filled, (_, i) => (i < batch.length ? 1 : 0)),
+    );
+    program.run();
+    const found = await program.collect(Object.keys(outputs));
+    for (const [path, values] of Object.entries(found)) {
+      const sum = sums.get(path) ?? new Float64Array(values.length);
+      for (let i = 0; i < values.length; i++) sum[i] += values[i];
+      sums.set(path, sum);
+    }
+  }
+  program.destroy();
+  return sums;
+}

@@ -1,0 +1,62 @@
+import { compile, copy, gradients, type Program, type State } from '../../gpu-shaders/index.ts';
+import { hash32, uniform } from '../../models/data/hash.ts';
+import type { LiveTensors } from '../../models/methods/method.ts';
+import { liveTrace, type RunShape, tensorsNamed } from './programs.ts';
+
+/** Where a run stands between two steps. */
+export type Moment = Pick<LiveTensors, 'step' | 'steps' | 'epochSteps'>;
+
+/** Runs a program of the training step's inputs on the batch of `step`. */
+export type RunOn = (program: Program, step: number) => Promise<void>;
+
+/** What a method's `refresh` works on: the session's state, and gradients on the batch of the step just done. */
+export class Refreshing {
+  private readonly programs = new Map<string, Promise<Program>>();
+
+  constructor(
+    private readonly state: State,
+    private readonly shape: RunShape,
+  ) {}
+
+  at(moment: Moment, runOn: RunOn): LiveTensors {
+    const { state } = this;
+    const stream = hash32(this.shape.settings.seed as number, moment.step);
+    let draws = 0;
+    return {
+      ...moment,
+      read: (name) => state.readTensor(name),
+      write: (name, data) => state.writeTensor(name, data),
+      moments: (name) => state.readMoments(name),
+      writeMoments(name, first, second) {
+        state.writeTrainables(new Map([[name, first]]), 'moment1');
+        state.writeTrainables(new Map([[name, second]]), 'moment2');
+      },
+      gradients: (names) => this.gradients(names, Math.max(1, moment.step), runOn),
+      draw: () => uniform(stream, draws++),
+    };
+  }
+
+  private async gradients(
+    names: readonly string[],
+    step: number,
+    runOn: RunOn,
+  ): Promise<Map<string, Float32Array>> {
+    const key = names.join('\n');
+    const made = this.programs.get(key) ?? this.compile(names);
+    this.programs.set(key, made);
+    const program = await made;
+    await runOn(program, step);
+    return new Map(Object.entries(await program.collect(names)));
+  }
+
+  private compile(names: readonly string[]): Promise<Program> {
+    const { loss } = liveTrace(this.shape);
+    const found = gradients(loss, tensorsNamed(loss, names));
+    const outputs = Object.fromEntries(names.map((name, i) => [name, copy(found[i])]));
+    return compile(this.state, { label: 'refresh', outputs });
+  }
+
+  destroy(): void {
+    for (const made of this.programs.values()) void made.then((p) => p.destroy());
+  }
+}

@@ -1,0 +1,142 @@
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Gpu } from '../../gpu-shaders/index.ts';
+import { defaultSplit } from '../../models/data/split.ts';
+import type { Settings } from '../../models/describe.ts';
+import { methodById } from '../../models/methods/index.ts';
+import { argmax } from '../../workers/session/metrics.ts';
+import { Session } from '../../workers/session/session.ts';
+import { completeSettings, defaultSettings } from '../../workers/settings.ts';
+import { NodeFiles } from '../../workers/storage/files.node.ts';
+import { type OpenBackbone, openBackbone } from '../cli/backbone.ts';
+import { openGpu } from '../cli/gpu.ts';
+import { FolderPictures } from '../cli/pictures.ts';
+
+/** Data, backbone and device that the runs of a proof share. */
+export interface Arena {
+  gpu: Gpu;
+  backbone: OpenBackbone;
+  pictures: FolderPictures;
+  /** Settings of every run, over the defaults. */
+  common: Settings;
+  what: string;
+}
+
+export interface ArenaOptions {
+  /** A folder under ../shared/data, or a path. */
+  data: string;
+  /** An embedded backbone's id, or a folder; the default backbone where it is left out. */
+  backbone?: string;
+  common: Settings;
+}
+
+/** Null, after a line that says so, where the data is not here. */
+export async function openArena({ data, backbone: name, common }: ArenaOptions): Promise<Arena | null> {
+  const shared = fileURLToPath(new URL(`../../../shared/data/${data}`, import.meta.url));
+  const folder = existsSync(data) ? data : shared;
+  if (!existsSync(folder)) {
+    console.log(`Skipped: there is no ${folder}. Give a folder with train/ and test/ by --data.`);
+    return null;
+  }
+  const backbone = await openBackbone(name);
+  const pictures = await FolderPictures.open(folder, backbone.files.preprocessor!, {
+    ...defaultSplit,
+    val: 0,
+    test: 0,
+  });
+  const gpu = await openGpu();
+  const of = (split: string) => pictures.samples.filter((s) => s.split === split).length;
+  const what = `${backbone.title} at ${common.image_size} px, ${basename(folder)} (${of('train')} to train, ${of('test')} to test)`;
+  console.log(`${what}\non ${gpu.info.description}`);
+  return { gpu, backbone, pictures, common, what };
+}
+
+/** Opens a session of a method; the caller destroys it. Settings come over the arena's, those over the defaults. */
+export async function openRun(arena: Arena, id: string, settings: Settings): Promise<Session> {
+  const { gpu, backbone, pictures, common } = arena;
+  const method = methodById(id);
+  const count = pictures.samples.filter((s) => s.split === 'train').length;
+  const given = { ...common, ...settings };
+  return Session.open({
+    gpu,
+    files: new NodeFiles('.cache/graft'),
+    backboneHash: backbone.hash,
+    model: backbone.model,
+    method,
+    settings: completeSettings(method, given, defaultSettings(method, backbone.model, count)),
+    pictures,
+    folder: `runs/prove-${process.pid}-${id}-${settings.seed ?? common.seed ?? 0}-${++opened}`,
+    report: progressLine(`${id}: `),
+  });
+}
+
+let opened = 0;
+
+/** Epochs that make `steps` steps. */
+export function epochsOf({ pictures, common }: Arena, steps: number): number {
+  const count = pictures.samples.filter((s) => s.split === 'train').length;
+  return (steps * (common.batch_size as number)) / count;
+}
+
+export interface Trained {
+  session: Session;
+  /** Whether each test picture is got right at the end. */
+  hits: boolean[];
+  /** Loss of every step. */
+  losses: number[];
+  seconds: number;
+  knobs: Record<string, number>;
+}
+
+/** Trains to the end, keeps the session open, leaves no checkpoint behind. */
+export async function trainRun(arena: Arena, id: string, settings: Settings): Promise<Trained> {
+  const session = await openRun(arena, id, settings);
+  const tell = progressLine(`${id}, seed ${session.options.settings.seed}: `);
+  const from = performance.now();
+  const { progress } = await session.run(
+    { wish: 'run', turns: [], now: () => performance.now() },
+    {
+      step: (p, done, total) => tell(`step loss ${p.loss.toFixed(3)}`, { done, total }),
+      evaluated: () => {},
+      notice: (message) => console.log(message),
+    },
+  );
+  const seconds = (performance.now() - from) / 1000;
+  await session.checkpoints.remove();
+  return {
+    session,
+    seconds,
+    hits: await hitsOf(session, progress.knobs),
+    losses: progress.steps.map((p) => p.loss),
+    knobs: progress.knobs,
+  };
+}
+
+/** Whether the session, as its tensors and the knobs stand, gets each test picture right. */
+export async function hitsOf(session: Session, knobs: Record<string, number>): Promise<boolean[]> {
+  const samples = session.samplesOf('test');
+  const logits = await session.logits(samples, knobs);
+  return samples.map((s, i) => argmax(logits[i]) === session.options.pictures.samples[s].label);
+}
+
+/** Share of true values. */
+export const share = (hits: readonly boolean[]): number => hits.filter(Boolean).length / hits.length;
+
+export const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+
+/** Numbers of the parameters that a run trains, the head's left out. */
+export function adapterSize({ attachment }: Session): number {
+  return attachment.parameters.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** Tells of each phase at every fifth. */
+function progressLine(prefix: string) {
+  let last = '';
+  return (phase: string, { done, total }: { done: number; total: number }) => {
+    const fifth = Math.floor((5 * done) / Math.max(1, total));
+    const key = `${phase.split(' ')[0]}${fifth}`;
+    if (key !== last) console.log(`${prefix}${phase}: ${fifth * 20} %`);
+    last = key;
+  };
+}

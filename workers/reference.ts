@@ -1,3 +1,4 @@
+import type { OnnxGraph, OnnxRuntime, OnnxTensor } from './session/ports.ts';
 import type { LabelledFeatures, Probe } from './session/probe.ts';
 
 /** What the reference worker does: the contract between `referenceClient.ts` and `reference.worker.ts`. */
@@ -6,6 +7,10 @@ export interface ReferenceWorker {
   load(model: ReferenceModel): Promise<void>;
   /** Features of pixels f32 [count, 3, side, side] under the loaded graph: f32 [count, width], row by row. */
   features(pixels: Float32Array, count: number, side: number): Promise<Float32Array>;
+  /** Loads any graph, beside others; `id` names it from then on. Throws `OnnxError`. */
+  open(graph: OnnxGraph): Promise<{ id: number; by: string }>;
+  run(id: number, inputs: Readonly<Record<string, OnnxTensor>>): Promise<Record<string, Float32Array>>;
+  close(id: number): Promise<void>;
   /** The tuned linear probe, away from the engine, which it would keep from answering for seconds. */
   fitProbe(train: LabelledFeatures, val: LabelledFeatures, classes: number): Promise<Probe>;
   /** How many of `test` their k nearest neighbours in `train` classify rightly. */
@@ -17,6 +22,16 @@ export interface ReferenceModel {
   readonly id: string;
   readonly graphUrl: string;
   readonly weightsUrl: string;
+}
+
+/** The worker's ONNX Runtime as the port of sessions. Graphs and pictures given to it are moved there. */
+export function onnxOf(reference: ReferenceWorker): OnnxRuntime {
+  return {
+    async open(graph) {
+      const { id, by } = await reference.open(graph);
+      return { by, run: (inputs) => reference.run(id, inputs), close: () => reference.close(id) };
+    },
+  };
 }
 
 /** ONNX Runtime could not be started, or not run a graph. */

@@ -14,6 +14,15 @@ export function referenceClient(): ReferenceWorker {
     load: (model) => ask((remote) => remote.load(model)),
     features: (pixels, count, side) =>
       ask((remote) => remote.features(transfer(pixels, [pixels.buffer as ArrayBuffer]), count, side)),
+    open: ({ graph, weights }) => {
+      const parts = [graph, ...(weights ? [weights.data] : [])].map((b) => b.buffer as ArrayBuffer);
+      return ask((remote) => remote.open(transfer({ graph, weights }, parts)));
+    },
+    run: (id, inputs) => {
+      const parts = Object.values(inputs).map(({ data }) => data.buffer as ArrayBuffer);
+      return ask((remote) => remote.run(id, transfer({ ...inputs }, parts)));
+    },
+    close: (id) => ask((remote) => remote.close(id)),
     neighbourHits: (train, test, classes, k) =>
       ask((remote) => remote.neighbourHits(train, test, classes, k)),
     fitProbe: (train, val, classes) => ask((remote) => remote.fitProbe(train, val, classes)),

@@ -4,7 +4,7 @@ import { NoGpuError } from '../../gpu-shaders/index.ts';
 import { pngStart } from '../../models/data/testing.ts';
 import { fakePool } from '../datasets/testing.ts';
 import type { DroppedFile, StudioEvent } from '../protocol.ts';
-import type { ReferenceWorker } from '../reference.ts';
+import { OnnxError, type ReferenceWorker } from '../reference.ts';
 import { fitProbe, neighbourHits } from '../session/probe.ts';
 import { localExclusive, MemoryFiles } from '../storage/memory.ts';
 import { openRecords } from '../storage/records.ts';
@@ -107,6 +107,11 @@ export function fakeReference(): ReferenceWorker {
         return of < 4 ? Number(value % 4 === of) : of < 12 ? Math.sin(value * (of + 1)) : 0;
       });
     },
+    open: async () => {
+      throw new OnnxError('There is no ONNX Runtime here.');
+    },
+    run: async () => ({}),
+    close: async () => undefined,
     fitProbe: async (train, val, classes) => fitProbe(train, val, classes),
     neighbourHits: async (train, test, classes, k) => neighbourHits(train, test, classes, k),
   };

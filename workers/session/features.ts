@@ -1,5 +1,6 @@
 import type { Copy, Gpu, Program, Slice } from '../../gpu-shaders/index.ts';
 import { type Augmentation, type Files, type Pictures, StorageFullError } from './ports.ts';
+import type { Prefix } from './prefix.ts';
 import { type CutRow, PREFIX_BATCH } from './programs.ts';
 
 /** Rows that one stored file holds. */
@@ -66,7 +67,7 @@ export class FeatureCache {
     gpu: Gpu;
     files: Files;
     key: string;
-    prefix: { program: Program; rows: CutRow[] };
+    prefix: Prefix;
     pictures: Pictures;
     rows: readonly Row[];
     side: number;
@@ -87,7 +88,7 @@ export class FeatureCache {
         const part = rows.slice(from, from + ROWS_PER_FILE);
         report({ done: from, total: rows.length });
         const stored = await cache.readFile(from / ROWS_PER_FILE, part.length);
-        const data = stored ?? (await cache.compute(prefix.program, pictures, part, options));
+        const data = stored ?? (await cache.compute(prefix, pictures, part, options));
         if (!stored && storing) storing = await cache.store(from / ROWS_PER_FILE, data);
         cache.place(from, data);
       }
@@ -143,7 +144,7 @@ export class FeatureCache {
   }
 
   private async compute(
-    program: Program,
+    prefix: Prefix,
     pictures: Pictures,
     rows: readonly Row[],
     { side, seed }: { side: number; seed: number },
@@ -151,15 +152,9 @@ export class FeatureCache {
     const names = [...this.cuts.map((c) => c.name), 'features'];
     const parts = new Map<string, Float32Array[]>(names.map((n) => [n, []]));
     for (let i = 0; i < rows.length; i += PREFIX_BATCH) {
-      const batch = rows.slice(i, i + PREFIX_BATCH);
-      const pixels = await loadRows(pictures, batch, side, seed);
-      for (const [j, p] of pixels.entries()) program.write('pixels', p, j * p.length);
-      program.run();
-      const values = await program.collect(names);
-      for (const name of names) {
-        const perRow = values[name].length / PREFIX_BATCH;
-        parts.get(name)!.push(values[name].slice(0, perRow * batch.length));
-      }
+      const pixels = await loadRows(pictures, rows.slice(i, i + PREFIX_BATCH), side, seed);
+      const values = await prefix.compute(pixels);
+      for (const name of names) parts.get(name)!.push(values.get(name)!);
     }
     return new Map([...parts].map(([name, list]) => [name, joined(list)]));
   }

@@ -74,25 +74,32 @@ export interface CutRow {
   bytes: number;
 }
 
+/**
+ * What the frozen prefix computes for `batch` pictures: the values at the cut by `cutName`, and the frozen backbone's
+ * own `features` (for the probe and the neighbours score).
+ */
+export function prefixOutputs(shape: RunShape, batch: number): Record<string, Tensor> {
+  const values = splitTrace(shape, batch, true).cut;
+  // The two traces have all of the prefix in common.
+  const [features, ...cut] = narrowRows(shareCommon([frozenFeatures(shape, batch), ...values]));
+  return { ...Object.fromEntries(cut.map((t, i) => [cutName(i), t])), features };
+}
+
+/** One picture's rows of the values at the cut. */
+export function cutRows({ features: _, ...cut }: Record<string, Tensor>, batch: number): CutRow[] {
+  return Object.entries(cut).map(([name, t]) => ({ name, bytes: byteSize(t) / batch }));
+}
+
 export interface PrefixProgram {
   program: Program;
   rows: CutRow[];
 }
 
-/**
- * Computes, for `PREFIX_BATCH` pictures, the values at the cut and the frozen backbone's own features (for the probe
- * and the neighbours score).
- */
+/** The prefix as a program for `PREFIX_BATCH` pictures. */
 export async function compilePrefix(state: State, shape: RunShape): Promise<PrefixProgram> {
-  const values = splitTrace(shape, PREFIX_BATCH, true).cut;
-  // The two traces have all of the prefix in common.
-  const [features, ...cut] = narrowRows(shareCommon([frozenFeatures(shape, PREFIX_BATCH), ...values]));
-  const outputs = Object.fromEntries([
-    ...cut.map((t, i) => [cutName(i), copy(t)] as const),
-    ['features', copy(features)] as const,
-  ]);
-  const rows = cut.map((t, i) => ({ name: cutName(i), bytes: byteSize(t) / PREFIX_BATCH }));
-  return { program: await compile(state, { label: 'prefix', outputs }), rows };
+  const values = prefixOutputs(shape, PREFIX_BATCH);
+  const outputs = Object.fromEntries(Object.entries(values).map(([name, t]) => [name, copy(t)]));
+  return { program: await compile(state, { label: 'prefix', outputs }), rows: cutRows(values, PREFIX_BATCH) };
 }
 
 /** Features of the backbone with nothing attached, sharing the pixels' input. */

@@ -14,17 +14,15 @@ import { FeatureCache, type FeatureProgress, type Row } from './features.ts';
 import { type Moment, Refreshing, type RunOn } from './live.ts';
 import { argmax, crossEntropyOf } from './metrics.ts';
 import { Order, scheduledRate } from './order.ts';
-import type { Files, Pictures } from './ports.ts';
+import type { Files, OnnxRuntime, Pictures } from './ports.ts';
+import { keepChoice, keptChoice, openPrefix, type Prefix, type PrefixPlace } from './prefix.ts';
 import { fitProbe, type LabelledFeatures, type Probe } from './probe.ts';
 import { kernelTimes, NoTimestampsError, productRate } from './profile.ts';
 import {
   compileEvaluation,
-  compilePrefix,
   compileTraining,
-  cutName,
   frozenWeights,
   optimiserOf,
-  type PrefixProgram,
   prefixKey,
   type RunShape,
 } from './programs.ts';
@@ -43,6 +41,10 @@ export interface SessionOptions {
   folder: string;
   /** Trained values to start from instead of drawn ones. */
   start?: Tensors;
+  /** Computes the frozen prefix where the processor is faster at it than the GPU. */
+  onnx?: OnnxRuntime;
+  /** Where the prefix must be computed, whatever is faster. */
+  prefix?: PrefixPlace;
   report(phase: string, progress: FeatureProgress): void;
 }
 
@@ -61,7 +63,7 @@ export class Session {
     readonly shape: RunShape,
     readonly state: State,
     readonly checkpoints: Checkpoints,
-    private readonly prefix: PrefixProgram,
+    readonly prefix: Prefix,
     private readonly evaluation: Program,
     private readonly cache: FeatureCache,
   ) {
@@ -102,15 +104,17 @@ export class Session {
     for (const { name, shape: sizes, dtype = 'f32' } of attachment.buffers ?? [])
       state.setMutable(name, dtype, new Float32Array(sizeOf(sizes)));
     options.report('Compiling kernels', { done: 0, total: 1 });
+    const kept = await keptChoice(files, options.folder);
+    const place = options.prefix ?? kept?.place;
     const [prefix, evaluation] = await Promise.all([
-      compilePrefix(state, shape),
+      openPrefix({ gpu, state, shape, place, onnx: options.onnx }),
       compileEvaluation(state, shape, EVALUATION_BATCH),
     ]);
-    made.push(prefix.program, evaluation);
+    made.push(prefix, evaluation);
     const cache = await FeatureCache.fill({
       gpu,
       files,
-      key: featureKey(options, shape),
+      key: featureKey(options, shape, prefix),
       prefix,
       pictures,
       rows: rowsOf(pictures, settings),
@@ -168,6 +172,7 @@ export class Session {
 
   /** Trains from the newest checkpoint, or from the start, until done, paused or stopped. */
   async run(control: TrainControl, events: TrainEvents): Promise<TrainOutcome> {
+    await keepChoice(this.options.files, this.options.folder, this.prefix.choice);
     const kept = await this.checkpoints.restore(this.state);
     // A checkpoint that was there but cannot be read leaves nothing in place.
     if (!kept && (await this.checkpoints.kept())) await this.begin();
@@ -327,19 +332,12 @@ export class Session {
     pixels: Float32Array,
     knobs: Record<string, number>,
   ): Promise<{ logits: Float32Array; features: Float32Array }> {
-    this.prefix.program.write('pixels', pixels);
-    this.prefix.program.run();
+    const values = await this.prefix.compute([pixels]);
     this.writeKnobs(knobs);
-    const copies = this.prefix.rows.flatMap((row, i) => {
-      const from = this.prefix.program.output(cutName(i));
-      const to = this.evaluation.input(row.name);
-      return to ? [{ from: from.buffer, fromOffset: from.offset, to, toOffset: 0, bytes: row.bytes }] : [];
-    });
-    this.evaluation.run(copies);
+    for (const { name } of this.prefix.rows) this.evaluation.write(name, values.get(name)!);
+    this.evaluation.run();
     const { logits } = await this.evaluation.collect(['logits']);
-    const { features } = await this.prefix.program.collect(['features']);
-    const width = this.shape.model.backbone.featureSize(this.shape.model.config);
-    return { logits: logits.slice(0, this.classes), features: features.slice(0, width) };
+    return { logits: logits.slice(0, this.classes), features: values.get('features')! };
   }
 
   private writeKnobs(knobs: Record<string, number>): void {
@@ -397,7 +395,7 @@ export class Session {
   }
 
   destroy(): void {
-    for (const p of [this.prefix.program, this.evaluation]) p.destroy();
+    for (const p of [this.prefix, this.evaluation]) p.destroy();
     void this.trainStep?.then((p) => p.destroy());
     this.refreshing?.destroy();
     this.cache.destroy();
@@ -416,7 +414,13 @@ function rowsOf(pictures: Pictures, settings: Settings): Row[] {
   return rows;
 }
 
-function featureKey({ backboneHash, pictures, settings }: SessionOptions, shape: RunShape): string {
+function featureKey(
+  { backboneHash, pictures, settings }: SessionOptions,
+  shape: RunShape,
+  { choice }: Prefix,
+): string {
   const augmentation = settings.augment ? `-${settings.augment}-${settings.seed}` : '';
-  return `${backboneHash}-${pictures.hash}-${settings.image_size}-${prefixKey(shape)}${augmentation}`;
+  // The processor's values differ from the GPU's in the last bits.
+  const place = choice.place === 'processor' ? '-processor' : '';
+  return `${backboneHash}-${pictures.hash}-${settings.image_size}-${prefixKey(shape)}${augmentation}${place}`;
 }

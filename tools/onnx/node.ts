@@ -1,0 +1,20 @@
+import { availableParallelism } from 'node:os';
+import { onnxRuntime } from '../../workers/onnxRuntime.ts';
+import type { OnnxRuntime } from '../../workers/session/ports.ts';
+
+let started: Promise<OnnxRuntime> | undefined;
+
+/** ONNX Runtime's WASM under Node, with the threads the page would take. */
+export function openOnnx(): Promise<OnnxRuntime> {
+  started ??= start();
+  return started;
+}
+
+async function start(): Promise<OnnxRuntime> {
+  const ort = await import('onnxruntime-web');
+  const threads = Math.min(4, availableParallelism());
+  ort.env.wasm.numThreads = threads;
+  // It warns of every constant that it folds.
+  ort.env.logLevel = 'error';
+  return onnxRuntime(ort, threads);
+}

@@ -1,0 +1,146 @@
+import type { Gpu, Program, State } from '../../gpu-shaders/index.ts';
+import { FixedBatchError, type OnnxFile, weightsFile, writeOnnx } from '../../models/onnx/index.ts';
+import { inputs } from '../../models/tasks/classification.ts';
+import { version } from '../../package.json' with { type: 'json' };
+import { type Files, type OnnxRuntime, type OnnxSession, StorageFullError } from './ports.ts';
+import {
+  type CutRow,
+  compilePrefix,
+  cutRows,
+  PREFIX_BATCH,
+  prefixOutputs,
+  type RunShape,
+} from './programs.ts';
+
+/** Where a run's frozen prefix is computed: by shaders, or by ONNX Runtime on the processor. */
+export type PrefixPlace = 'gpu' | 'processor';
+
+/** The choice of a run, kept beside its checkpoints: the two differ in the last bits, and a resumed run keeps its own. */
+export interface PrefixChoice {
+  place: PrefixPlace;
+  /** What computes it, with its version. */
+  by: string;
+  /** Why not the processor, where it would have been faster. */
+  because?: string;
+}
+
+/** Computes the frozen values of pictures. */
+export interface Prefix {
+  readonly choice: PrefixChoice;
+  readonly rows: readonly CutRow[];
+  /**
+   * Values at the cut, by its rows' names, and `features`, for pictures f32 [3, side, side], at most `PREFIX_BATCH`;
+   * picture after picture.
+   */
+  compute(pixels: readonly Float32Array[]): Promise<Map<string, Float32Array>>;
+  destroy(): void;
+}
+
+export interface PrefixOptions {
+  gpu: Gpu;
+  state: State;
+  shape: RunShape;
+  /** Absent where there is none; the GPU then computes the prefix. */
+  onnx?: OnnxRuntime;
+  /** A choice that must be kept; else the processor computes the prefix where the GPU is emulated by it. */
+  place?: PrefixPlace;
+}
+
+/** Opens the prefix of a run. Throws where a choice that must be kept cannot be. */
+export async function openPrefix(options: PrefixOptions): Promise<Prefix> {
+  const { gpu, onnx, place } = options;
+  if (place === 'gpu' || !onnx || (!place && !gpu.info.software)) return GpuPrefix.open(options);
+  try {
+    return await ProcessorPrefix.open(options.shape, onnx);
+  } catch (error) {
+    if (place === 'processor') throw error;
+    // Shaders are slower here, but a run must not depend on a runtime that may not have been fetched yet.
+    return GpuPrefix.open(options, (error as Error).message);
+  }
+}
+
+const file = (folder: string) => `${folder}/prefix.json`;
+
+/** The choice that a run was started with; null for one that never was. */
+export async function keptChoice(files: Files, folder: string): Promise<PrefixChoice | null> {
+  const bytes = await files.read(file(folder));
+  return bytes && (JSON.parse(new TextDecoder().decode(bytes)) as PrefixChoice);
+}
+
+export async function keepChoice(files: Files, folder: string, choice: PrefixChoice): Promise<void> {
+  if (await files.size(file(folder))) return;
+  try {
+    await files.write(file(folder), new TextEncoder().encode(JSON.stringify(choice)));
+  } catch (error) {
+    // Where there is no room for it there is none for a checkpoint either, and so nothing to resume.
+    if (!(error instanceof StorageFullError)) throw error;
+  }
+}
+
+class GpuPrefix implements Prefix {
+  private constructor(
+    private readonly program: Program,
+    readonly choice: PrefixChoice,
+    readonly rows: readonly CutRow[],
+  ) {}
+
+  static async open({ gpu, state, shape }: PrefixOptions, because?: string): Promise<GpuPrefix> {
+    const { program, rows } = await compilePrefix(state, shape);
+    const choice: PrefixChoice = { place: 'gpu', by: gpu.info.description, ...(because ? { because } : {}) };
+    return new GpuPrefix(program, choice, rows);
+  }
+
+  async compute(pixels: readonly Float32Array[]): Promise<Map<string, Float32Array>> {
+    for (const [i, p] of pixels.entries()) this.program.write(inputs.pixels, p, i * p.length);
+    this.program.run();
+    const names = [...this.rows.map((r) => r.name), 'features'];
+    const values = await this.program.collect(names);
+    return new Map(names.map((name) => [name, firstRows(values[name], pixels.length, PREFIX_BATCH)]));
+  }
+
+  destroy(): void {
+    this.program.destroy();
+  }
+}
+
+class ProcessorPrefix implements Prefix {
+  private constructor(
+    private readonly session: OnnxSession,
+    private readonly file: Pick<OnnxFile, 'openBatch'>,
+    private readonly side: number,
+    readonly choice: PrefixChoice,
+    readonly rows: readonly CutRow[],
+  ) {}
+
+  static async open(shape: RunShape, onnx: OnnxRuntime): Promise<ProcessorPrefix> {
+    const rows = cutRows(prefixOutputs(shape, PREFIX_BATCH), PREFIX_BATCH);
+    const source = (batch: number) => {
+      const outputs = prefixOutputs(shape, batch);
+      const same = cutRows(outputs, batch);
+      if (JSON.stringify(same) !== JSON.stringify(rows))
+        throw new FixedBatchError('The prefix is cut in another place where the batch is another.');
+      const read = (name: string) => shape.model.load(name);
+      return { outputs, read, name: 'prefix', version, weights: 'external' as const };
+    };
+    const { graph, weights, openBatch } = await writeOnnx(source, PREFIX_BATCH);
+    const session = await onnx.open({ graph, weights: weights && { name: weightsFile, data: weights } });
+    const choice: PrefixChoice = { place: 'processor', by: session.by };
+    return new ProcessorPrefix(session, { openBatch }, shape.settings.image_size as number, choice, rows);
+  }
+
+  async compute(pixels: readonly Float32Array[]): Promise<Map<string, Float32Array>> {
+    const { side } = this;
+    const batch = this.file.openBatch ? pixels.length : PREFIX_BATCH;
+    const data = new Float32Array(batch * 3 * side * side);
+    for (const [i, p] of pixels.entries()) data.set(p, i * p.length);
+    const values = await this.session.run({ [inputs.pixels]: { data, shape: [batch, 3, side, side] } });
+    return new Map(Object.entries(values).map(([name, all]) => [name, firstRows(all, pixels.length, batch)]));
+  }
+
+  destroy(): void {
+    void this.session.close();
+  }
+}
+
+const firstRows = (values: Float32Array, count: number, batch: number) =>
+  values.slice(0, (values.length / batch) * count);

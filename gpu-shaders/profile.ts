@@ -6,6 +6,8 @@ export interface Timed {
   label: string;
   nanoseconds: number;
   flops: number;
+  /** What it binds, each binding once. */
+  bytes: number;
 }
 
 /** Timestamps that one query set holds. */

@@ -5,7 +5,8 @@ import type { Slice } from './state.ts';
 
 export interface Report {
   label: string;
-  dispatches: { label: string; grid: [number, number, number]; flops: number }[];
+  /** `bytes`: what a dispatch binds, each binding once. */
+  dispatches: { label: string; grid: [number, number, number]; flops: number; bytes: number }[];
   flops: number;
   arenaBytes: number;
   /** What the arena would take without sharing. */
@@ -99,8 +100,7 @@ export class Program {
     const { queue } = this.parts.gpu.device;
     this.flush();
     let encoder = this.parts.gpu.device.createCommandEncoder({ label: this.report.label });
-    for (const c of copies)
-      encoder.copyBufferToBuffer(c.from, c.fromOffset, c.to.buffer, c.to.offset + c.toOffset, c.bytes);
+    addCopies(encoder, copies);
     let pass = encoder.beginComputePass();
     let flops = 0;
     const limit = this.parts.gpu.info.software ? SOFTWARE_FLOPS_PER_SUBMIT : Number.POSITIVE_INFINITY;
@@ -125,11 +125,20 @@ export class Program {
    * Runs once like `run`, timing each dispatch on the GPU; null where the device has no timestamps. Slower than a run:
    * for a profile, not for training.
    */
-  async profile(): Promise<Timed[] | null> {
+  async profile(copies: readonly Copy[] = []): Promise<Timed[] | null> {
     this.flush();
+    const encoder = this.parts.gpu.device.createCommandEncoder({ label: this.report.label });
+    addCopies(encoder, copies);
+    this.parts.gpu.device.queue.submit([encoder.finish()]);
     const times = await timeDispatches(this.parts.gpu, this.parts.dispatches);
     return (
-      times && this.report.dispatches.map(({ label, flops }, i) => ({ label, flops, nanoseconds: times[i] }))
+      times &&
+      this.report.dispatches.map(({ label, flops, bytes }, i) => ({
+        label,
+        flops,
+        bytes,
+        nanoseconds: times[i],
+      }))
     );
   }
 
@@ -170,4 +179,9 @@ export class Program {
   destroy(): void {
     for (const b of [...this.parts.owned, ...this.staging]) b.destroy();
   }
+}
+
+function addCopies(encoder: GPUCommandEncoder, copies: readonly Copy[]): void {
+  for (const c of copies)
+    encoder.copyBufferToBuffer(c.from, c.fromOffset, c.to.buffer, c.to.offset + c.toOffset, c.bytes);
 }

@@ -256,6 +256,29 @@ export interface Spectrum {
   values: number[];
 }
 
+/** Kernels of one training step that go by one name. */
+export interface KernelTime {
+  label: string;
+  /** Dispatches. */
+  count: number;
+  /** GPU time of all of them. */
+  ms: number;
+  /** Operations, a multiply-add being two; 0 where they are not counted. */
+  flops: number;
+  /** What they bind, each binding once. */
+  bytes: number;
+}
+
+/** One training step timed on the GPU, kernel by kernel. */
+export interface Profile {
+  /** Steps that were done when it was taken. */
+  step: number;
+  /** The longest first. */
+  kernels: KernelTime[];
+  /** Operations a second of a plain product on this device: the floor under a step's time. */
+  productRate: number;
+}
+
 export interface Prediction {
   classes: string[];
   withAdapter: number[];
@@ -328,6 +351,8 @@ export interface Studio {
 
   report(run: string): Promise<Report>;
   spectra(run: string): Promise<Spectrum[]>;
+  /** Times one step of a run that trains or rests; the run's numbers stay as they are. */
+  profile(run: string): Promise<Profile>;
   /** Classifies one picture with and without the adapter. */
   predict(run: string, picture: Blob): Promise<Prediction>;
   /** The adapter as a zip; `withBase` adds the frozen weights and a loader. */

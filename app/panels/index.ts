@@ -4,6 +4,7 @@
  */
 import type { ComponentType } from 'react';
 import { LogPanel } from './log/LogPanel.tsx';
+import { ProfilePanel } from './profile/ProfilePanel.tsx';
 import { RankPanel } from './rank/RankPanel.tsx';
 
 export interface Panel {
@@ -16,5 +17,6 @@ export interface Panel {
 
 export const panels: Panel[] = [
   { id: 'rank', title: 'Rank', channels: ['spectrum'], View: RankPanel },
+  { id: 'profile', title: 'Profile', channels: [], View: ProfilePanel },
   { id: 'log', title: 'Log', channels: [], View: LogPanel },
 ];

@@ -1,5 +1,12 @@
 import { create } from 'zustand';
-import type { ReferenceCheck, Report, RunView, Spectrum, StudioError } from '../../workers/protocol.ts';
+import type {
+  Profile,
+  ReferenceCheck,
+  Report,
+  RunView,
+  Spectrum,
+  StudioError,
+} from '../../workers/protocol.ts';
 import { asStudioError, engine } from './connection.ts';
 import { append, emptyCurves, type LiveCurves } from './curves.ts';
 import { note } from './log.ts';
@@ -14,6 +21,7 @@ interface RunsState {
   reports: Record<string, Report | StudioError>;
   spectra: Record<string, { step: number; spectra: Spectrum[] }>;
   checks: Record<string, ReferenceCheck | StudioError | 'running'>;
+  profiles: Record<string, Profile | StudioError | 'running'>;
   /** What the last command on a run answered, by run id; `''` for one that could not start. */
   errors: Record<string, StudioError>;
   starting: boolean;
@@ -26,6 +34,7 @@ export const useRuns = create<RunsState>()(() => ({
   reports: {},
   spectra: {},
   checks: {},
+  profiles: {},
   errors: {},
   starting: false,
 }));
@@ -183,6 +192,18 @@ export async function check(backbone: string): Promise<void> {
   set('running');
   try {
     set(await engine().check(backbone));
+  } catch (thrown) {
+    set(asStudioError(thrown));
+  }
+}
+
+/** Times one step of a run on the GPU. */
+export async function profile(id: string): Promise<void> {
+  const set = (value: Profile | StudioError | 'running') =>
+    useRuns.setState(({ profiles }) => ({ profiles: { ...profiles, [id]: value } }));
+  set('running');
+  try {
+    set(await engine().profile(id));
   } catch (thrown) {
     set(asStudioError(thrown));
   }

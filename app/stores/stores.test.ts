@@ -7,7 +7,17 @@ import { edit, openSample, removeDataset, take, undoEdit, useData } from './data
 import { open, receive } from './events.ts';
 import { trains, useMachine } from './machine.ts';
 import { formOf, mendPlan, planOf, settingsOf, splitForm, turn, usePlan } from './plan.ts';
-import { canResume, curvesOf, hasResult, remove, selectedRun, train, turnLive, useRuns } from './runs.ts';
+import {
+  canResume,
+  curvesOf,
+  hasResult,
+  profile,
+  remove,
+  selectedRun,
+  train,
+  turnLive,
+  useRuns,
+} from './runs.ts';
 import { mendView, useView } from './view.ts';
 
 const point = (step: number): StepPoint => ({
@@ -131,6 +141,14 @@ describe('the path through the studio', () => {
     await take([file('signs/0/a.jpg'), file('signs/1/b.jpg')]);
     expect(useData.getState().understood?.kind).toBe('dataset');
     expect(planOf(usePlan.getState())?.dataset).toBe(useData.getState().datasets[0]!.id);
+  });
+
+  it('keeps the profile of each run', async () => {
+    await open(new FakeStudio('paused', 1));
+    const asked = profile('r1');
+    expect(useRuns.getState().profiles['r1']).toBe('running');
+    await asked;
+    expect(useRuns.getState().profiles['r1']).toMatchObject({ step: 120 });
   });
 
   it('marks a live knob on the curves', async () => {

@@ -217,7 +217,12 @@ class Builder {
     const sum = (places: Iterable<{ bytes: number }>) => [...places].reduce((n, p) => n + p.bytes, 0);
     return {
       label: this.spec.label,
-      dispatches: calls.map(({ label, grid, flops }) => ({ label, grid, flops })),
+      dispatches: calls.map(({ label, grid, flops, bindings }) => ({
+        label,
+        grid,
+        flops,
+        bytes: sum(bindings.map((b) => b.place)),
+      })),
       flops: calls.reduce((n, c) => n + c.flops, 0),
       arenaBytes: arenas.reduce((a, b) => a + b, 0),
       unsharedBytes: unshared,

@@ -6,7 +6,8 @@ import { bytesSource, readSafetensors } from '../../models/checkpoints/safetenso
 import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { Tensors } from '../../models/methods/method.ts';
-import type { StepPoint } from '../../workers/protocol.ts';
+import type { Profile, StepPoint } from '../../workers/protocol.ts';
+import type { Progress } from '../../workers/session/checkpoint.ts';
 import { type Files, StorageFullError } from '../../workers/session/ports.ts';
 import { Session } from '../../workers/session/session.ts';
 import type { TrainControl } from '../../workers/session/train.ts';
@@ -154,6 +155,31 @@ describe('a run that is cut off', () => {
     expect((await files.list('features/')).length).toBe(stored);
     again.destroy();
   });
+});
+
+test('a profile taken between two steps leaves the run as it was', async () => {
+  const settings = { epochs: 2, lora_dropout: 0.3, augment: 1 };
+  const plain = await openSession({ settings });
+  const undisturbed = await run(plain);
+  const expected = bits(await plain.trained());
+  plain.destroy();
+
+  const session = await openSession({ settings });
+  const profiles: Profile[] = [];
+  const aside = async (progress: Progress) => void profiles.push(await session.profile(progress));
+  const asides: (typeof aside)[] = [];
+  const outcome = await session.run(
+    { wish: 'run', turns: [], asides, now: () => 0 },
+    { step: ({ step }) => step === 2 && asides.push(aside), evaluated: () => {}, notice: () => {} },
+  );
+  expect(bits(await session.trained())).toEqual(expected);
+  const losses = (points: readonly StepPoint[]) => points.map((p) => p.loss);
+  expect(losses(outcome.progress.steps)).toEqual(losses(undisturbed.points));
+  expect(profiles).toHaveLength(1);
+  const [{ kernels, productRate }] = profiles;
+  expect(kernels.some((k) => k.flops > 0 && k.ms > 0 && k.bytes > 0)).toBe(true);
+  expect(productRate).toBeGreaterThan(1e8);
+  session.destroy();
 });
 
 test('a full disk costs neither the run nor the best weights, and is told once', async () => {

@@ -68,6 +68,7 @@ class HeadState implements TrainedState {
 export class CpuSession implements RunSession {
   readonly classes: number;
   readonly attachment: Attachment;
+  readonly base = noBase;
   readonly state: HeadState;
   readonly checkpoints: Checkpoints;
   readonly options: RunSession['options'];

@@ -4,7 +4,15 @@ import type { Pool } from '../datasets/jobs.ts';
 import { StoredPictures } from '../datasets/pictures.ts';
 import type { DatasetStore } from '../datasets/store.ts';
 import { toStudioError } from '../errors.ts';
-import type { EvalPoint, RunCurves, RunState, RunView, StepPoint, StudioEvent } from '../protocol.ts';
+import type {
+  EvalPoint,
+  Profile,
+  RunCurves,
+  RunState,
+  RunView,
+  StepPoint,
+  StudioEvent,
+} from '../protocol.ts';
 import type { ReferenceWorker } from '../reference.ts';
 import type { Progress as SessionProgress } from '../session/checkpoint.ts';
 import { Cancelled } from '../session/features.ts';
@@ -69,7 +77,7 @@ export class Life {
     this.#id = record.id;
     this.#epoch = record.epoch;
     this.#ports = ports;
-    this.control = { wish: 'run', turns, now: ports.tick };
+    this.control = { wish: 'run', turns, asides: [], now: ports.tick };
     this.#pace = new Pace(ports.tick);
   }
 
@@ -103,6 +111,13 @@ export class Life {
   /** Asks a run to pause or stop at the next step. */
   wish(what: 'pause' | 'stop'): void {
     this.control.wish = what;
+  }
+
+  /** Times a step of the training between two others; never settles where the run ends first. */
+  profile(): Promise<Profile> {
+    return new Promise((resolve, reject) => {
+      this.control.asides!.push((progress) => this.session!.profile(progress).then(resolve, reject));
+    });
   }
 
   async #attempt(lost: Promise<string>): Promise<void> {

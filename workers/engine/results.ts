@@ -3,7 +3,7 @@ import { methodById } from '../../models/methods/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
 import { imageBlob, StoredPictures } from '../datasets/pictures.ts';
 import { type DatasetStore, NoDatasetError, type OpenDataset } from '../datasets/store.ts';
-import type { Prediction, Report, Spectrum } from '../protocol.ts';
+import type { Prediction, Profile, Report, Spectrum } from '../protocol.ts';
 import { adapterZip } from '../session/adapter.ts';
 import { freshProgress, type Progress } from '../session/checkpoint.ts';
 import { softmax } from '../session/metrics.ts';
@@ -107,6 +107,19 @@ export class Results {
 
   spectra(id: string): Promise<Spectrum[]> {
     return this.#alone(async () => (await this.#open(this.#ports.runs.get(id), 'none')).spectra());
+  }
+
+  /** Times one training step of a run that rests. */
+  profile(id: string): Promise<Profile> {
+    return this.#alone(async () => {
+      const record = this.#ports.runs.get(id);
+      if (record.datasetHash === null)
+        throw new RunStateError(
+          `"${record.view.name}" came without pictures, so there is no step of it to time.`,
+        );
+      const progress = await this.#progress(record);
+      return (await this.#open(record, 'needed')).profile(progress);
+    });
   }
 
   predict(id: string, picture: Blob): Promise<Prediction> {

@@ -173,6 +173,12 @@ test('one tab trains, another looks on and may not', async () => {
   await trained(second, plan);
 });
 
+test('a step cannot be timed where the processor trains, and the run says so', async () => {
+  const tab = await (await browser('profile')).tab();
+  const id = await trained(tab, await planned(tab));
+  await expect(tab.engine.profile(id)).rejects.toThrow('no GPU kernels');
+});
+
 test('runs of one tab wait for each other', async () => {
   const tab = await (await browser('line')).tab();
   const plan = await planned(tab);

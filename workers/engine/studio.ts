@@ -13,6 +13,7 @@ import type {
   Machine,
   NeighbourScore,
   Prediction,
+  Profile,
   ReferenceCheck,
   Report,
   RunCurves,
@@ -202,6 +203,10 @@ export class Engine implements Studio {
 
   async spectra(run: string): Promise<Spectrum[]> {
     return (await this.#ready()).results.spectra(run);
+  }
+
+  async profile(run: string): Promise<Profile> {
+    return (await this.#ready()).runs.profile(run);
   }
 
   async predict(run: string, picture: Blob): Promise<Prediction> {

@@ -27,6 +27,7 @@ export type RunSession = Pick<
   | 'takeBest'
   | 'trained'
   | 'spectra'
+  | 'profile'
   | 'destroy'
 > & {
   readonly options: Omit<SessionOptions, 'gpu'>;

@@ -14,7 +14,7 @@ export interface Understanding {
 const looks = 200;
 
 /**
- * Tells what a drop is: an adapter where there is an `adapter_config.json`, a backbone where `config.json` lies beside
+ * Tells what a drop is: an adapter where there is an `adapter_config.json` or a `graft.safetensors`, a backbone where `config.json` lies beside
  * weights, a single zip (to be opened and understood again), pictures, or a table. Pictures are told by content.
  */
 export async function understand(entries: readonly FileEntry[]): Promise<Understanding> {
@@ -25,9 +25,13 @@ export async function understand(entries: readonly FileEntry[]): Promise<Underst
     .map(({ path }) => path)
     .sort((a, b) => a.split('/').length - b.split('/').length || (a < b ? -1 : 1));
   if (files.length === 0) return { kind: 'unknown', sentence: 'There is no file in this drop.', folder: '' };
-  const config = paths.find((path) => baseName(path) === 'adapter_config.json');
+  const config = paths.find((path) => ['adapter_config.json', 'graft.safetensors'].includes(baseName(path)));
   if (config !== undefined)
-    return { kind: 'adapter', sentence: `An adapter: ${config} describes it.`, folder: folderName(config) };
+    return {
+      kind: 'adapter',
+      sentence: `An adapter: ${config} holds or describes it.`,
+      folder: folderName(config),
+    };
   const isWeights = (path: string) => /\.(safetensors|safetensors\.index\.json|bin|pt|pth)$/i.test(path);
   const model = paths.find(
     (path) =>

@@ -27,6 +27,7 @@ const load: LoadInfo = {
   imageSize: 64,
   interpolatePositions: true,
   renamed: true,
+  byPeft: true,
 };
 const info: CardInfo = {
   title: 'Cats or dogs',
@@ -86,8 +87,8 @@ describe('the adapter zip', () => {
       'base/config.json',
     ]);
     const found = await readAdapter(entries);
-    expect(found.config).toEqual(adapter.config);
-    expect(found.checkpoint.names()).toHaveLength(2);
+    expect(found.peft?.config).toEqual(adapter.config);
+    expect(found.peft?.checkpoint.names()).toHaveLength(2);
     expect(found).toMatchObject({
       preprocessor: { size: 64 },
       labels: ['cat', 'dog'],
@@ -106,7 +107,7 @@ describe('the adapter zip', () => {
       bytesEntry('run/adapter_model.safetensors', adapter.weights),
       bytesEntry('run/labels.json', json({ 0: 'cat', 1: 'dog' })),
     ]);
-    expect(found.config).toEqual({ peft_type: 'LORA' });
+    expect(found.peft?.config).toEqual({ peft_type: 'LORA' });
     expect([found.labels, found.run, found.preprocessor, found.base.size]).toEqual([
       ['cat', 'dog'],
       undefined,
@@ -116,7 +117,7 @@ describe('the adapter zip', () => {
   });
 
   it.each<[string, ReturnType<typeof bytesEntry>[], RegExp]>([
-    ['nothing of PEFT’s', [bytesEntry('a.txt', json(1))], /no adapter_config.json/],
+    ['nothing of PEFT’s', [bytesEntry('a.txt', json(1))], /neither adapter_config.json/],
     [
       'no weights',
       [bytesEntry('adapter_config.json', json({}))],

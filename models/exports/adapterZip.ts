@@ -5,6 +5,7 @@ import { type ByteSource, type Checkpoint, readSafetensors } from '../checkpoint
 import { baseName, type FileEntry, folderName, isJunk, normalPath, sourceOf } from '../data/entry.ts';
 import { makeZip } from '../data/zip.ts';
 import { AdapterError } from './adapter.ts';
+import { nativeName } from './native.ts';
 import type { PeftFiles } from './peft.ts';
 
 /** Where the file for transformers 4 lies within an adapter whose family was renamed: PEFT's `subfolder=`. */
@@ -12,7 +13,10 @@ export const olderFolder = 'transformers-4';
 
 /** What goes into a download. */
 export interface AdapterParts {
-  readonly adapter: PeftFiles;
+  /** Absent where PEFT has no form for it. */
+  readonly adapter?: PeftFiles;
+  /** `graft.safetensors`, where PEFT's file alone does not bring the method back. */
+  readonly native?: Uint8Array;
   /** The same adapter for transformers 4, where names differ. */
   readonly older?: PeftFiles;
   /** `README.md`. */
@@ -30,11 +34,12 @@ const text = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
 
 /** The zip of an adapter. Same parts, same bytes. */
 export function buildAdapterZip(parts: AdapterParts): Uint8Array {
-  const files = new Map<string, Uint8Array | string>([
-    ['README.md', parts.card],
-    ['adapter_config.json', text(parts.adapter.config)],
-    ['adapter_model.safetensors', parts.adapter.weights],
-  ]);
+  const files = new Map<string, Uint8Array | string>([['README.md', parts.card]]);
+  if (parts.adapter) {
+    files.set('adapter_config.json', text(parts.adapter.config));
+    files.set('adapter_model.safetensors', parts.adapter.weights);
+  }
+  if (parts.native) files.set(nativeName, parts.native);
   if (parts.preprocessor) files.set('preprocessor_config.json', text(parts.preprocessor));
   files.set('labels.json', text(parts.labels));
   files.set('run.json', text(parts.run));
@@ -51,8 +56,10 @@ export function buildAdapterZip(parts: AdapterParts): Uint8Array {
 
 /** An adapter as it was found in a folder or an opened zip, made here or elsewhere. */
 export interface AdapterFolder {
-  readonly config: JsonObject;
-  readonly checkpoint: Checkpoint;
+  /** PEFT's two files; absent where the method has none. */
+  readonly peft?: { readonly config: JsonObject; readonly checkpoint: Checkpoint };
+  /** `graft.safetensors`. */
+  readonly native?: Checkpoint;
   readonly preprocessor?: JsonObject;
   readonly labels?: string[];
   readonly run?: JsonObject;
@@ -65,7 +72,8 @@ export interface AdapterFolder {
 const maxText = 16 * 2 ** 20;
 
 /**
- * Finds and opens the adapter among files: the `adapter_config.json` nearest the root, and what lies beside it.
+ * Finds and opens the adapter among files: the `adapter_config.json` or `graft.safetensors` nearest the root, and what
+ * lies beside it.
  * Throws `AdapterError` or `CheckpointError` that says what is missing or wrong.
  */
 export async function readAdapter(entries: readonly FileEntry[]): Promise<AdapterFolder> {
@@ -76,11 +84,13 @@ export async function readAdapter(entries: readonly FileEntry[]): Promise<Adapte
     ][],
   );
   const depth = (path: string) => path.split('/').length;
-  const configs = [...files.keys()].filter((path) => baseName(path) === 'adapter_config.json');
+  const configs = [...files.keys()].filter((path) =>
+    ['adapter_config.json', nativeName].includes(baseName(path)),
+  );
   const path = configs.sort((a, b) => depth(a) - depth(b) || (a < b ? -1 : 1))[0];
   if (path === undefined)
     throw new AdapterError(
-      'There is no adapter_config.json among the files; choose the folder or zip that PEFT saved.',
+      `There is neither adapter_config.json nor ${nativeName} among the files; choose the folder or zip that was saved.`,
     );
   const root = folderName(path) === '' ? '' : `${folderName(path)}/`;
   const beside = (name: string) => files.get(root + name);
@@ -88,16 +98,21 @@ export async function readAdapter(entries: readonly FileEntry[]): Promise<Adapte
     const entry = beside(name);
     return entry && parseJson(name, await readText(name, entry));
   };
+  const native = beside(nativeName);
+  const config = asObject('adapter_config.json', await json('adapter_config.json'));
   const weights = beside('adapter_model.safetensors');
-  if (!weights)
+  if (config && !weights)
     throw new AdapterError(
       whyNoWeights([...files.keys()].filter((other) => folderName(other) === folderName(path)).map(baseName)),
     );
   const card = beside('README.md');
   const labels = await json('labels.json');
   return {
-    config: asObject('adapter_config.json', await json('adapter_config.json'))!,
-    checkpoint: await readSafetensors(sourceOf(weights), 'adapter_model.safetensors'),
+    peft: config && {
+      config,
+      checkpoint: await readSafetensors(sourceOf(weights!), 'adapter_model.safetensors'),
+    },
+    native: native && (await readSafetensors(sourceOf(native), nativeName)),
     preprocessor: asObject('preprocessor_config.json', await json('preprocessor_config.json')),
     labels: labels === undefined ? undefined : asLabels(labels),
     run: asObject('run.json', await json('run.json')),

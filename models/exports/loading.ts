@@ -16,6 +16,8 @@ export interface LoadInfo {
   readonly interpolatePositions: boolean;
   /** The family was renamed in transformers 5: a second file for transformers 4 lies in `transformers-4/`. */
   readonly renamed: boolean;
+  /** False where PEFT has no form for the method, so that only the studio reads it. */
+  readonly byPeft: boolean;
 }
 
 /** Where the base is loaded from, as a Python expression. */
@@ -69,6 +71,8 @@ function processorLines(options: string): string[] {
 
 /** The Python lines that load an adapter, in Markdown, for each library that can. */
 export function loadingLines(info: LoadInfo): string {
+  if (!info.byPeft)
+    return 'PEFT has no type for this method. Drop this zip on the studio to use it there; `graft.safetensors` holds its tensors by the names that docs/file-format.md gives, and the studio writes the whole model as ONNX.';
   const lines = [
     '```python',
     ...importLines(info),

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../checkpoints/folder.ts';
 import { linearProbe } from './linearProbe.ts';
 import { lora } from './lora.ts';
 import type { Method } from './method.ts';
@@ -13,4 +14,10 @@ export function methodById(id: string): Method {
       `There is no method '${id}'. Choose one of: ${methods.map((m) => m.card.id).join(', ')}.`,
     );
   return method;
+}
+
+/** The method that reads a PEFT configuration: LoRA's where no other claims it. */
+export function methodOfConfig(config: JsonObject): Method {
+  const own = methods.find(({ peft }) => peft?.type === config.peft_type && (peft?.accepts?.(config) ?? true));
+  return own ?? methodById('lora');
 }

@@ -142,6 +142,8 @@ export interface PeftContent {
 export interface PeftForm {
   /** PEFT's word, e.g. `VERA`. */
   type: string;
+  /** Tells this method's files from others of the same type; all of the type by default. */
+  accepts?(config: JsonObject): boolean;
   write(
     attachment: Attachment,
     settings: Settings,

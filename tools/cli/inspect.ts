@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { bytesSource, readSafetensors } from '../../models/checkpoints/safetensors.ts';
+import { bytesSource, type Checkpoint, readSafetensors } from '../../models/checkpoints/safetensors.ts';
 import { readAdapter } from '../../models/exports/adapterZip.ts';
 import { fromPeft } from '../../models/exports/peftImport.ts';
 import { lowRankSpectrum } from '../../models/methods/spectrum.ts';
@@ -20,19 +20,25 @@ export async function inspectCommand(args: Arguments): Promise<void> {
 
 async function tensorsOf(path: string): Promise<string[]> {
   const file = await readSafetensors(bytesSource(new Uint8Array(await readFile(path))), path);
-  const metadata = [...file.metadata].map(([key, value]) => `# ${key}: ${value}`);
-  return [
-    ...metadata,
-    ...file.names().map((name) => `${name}\t${file.info(name).dtype}\t[${file.info(name).shape.join(', ')}]`),
-  ];
+  return [...[...file.metadata].map(([key, value]) => `# ${key}: ${value}`), ...listed(file)];
 }
+
+const listed = (file: Checkpoint) =>
+  file.names().map((name) => `${name}\t${file.info(name).dtype}\t[${file.info(name).shape.join(', ')}]`);
 
 async function adapterOf(path: string): Promise<string[]> {
   const adapter = await readAdapter(await entriesOf(path));
-  const { updates, saved } = await fromPeft(adapter.config, adapter.checkpoint);
+  const labels = adapter.labels ? [`classes: ${adapter.labels.join(', ')}`] : [];
+  const { peft, native } = adapter;
+  if (native) return [`method: ${native.metadata.get('method')}`, ...labels, ...listed(native)];
+  const { config, checkpoint } = peft!;
+  const base = `base: ${config.base_model_name_or_path ?? 'not named'}`;
+  if (config.peft_type !== 'LORA' || config.use_dora)
+    return [base, `type: ${config.peft_type}`, ...labels, ...listed(checkpoint)];
+  const { updates, saved } = await fromPeft(config, checkpoint);
   return [
-    `base: ${adapter.config.base_model_name_or_path ?? 'not named'}`,
-    ...(adapter.labels ? [`classes: ${adapter.labels.join(', ')}`] : []),
+    base,
+    ...labels,
     'module\trank\tscale\tsingular values',
     ...updates.map(
       (u) =>

@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises';
 import { predictionsCsv } from '../../models/exports/csv.ts';
-import { methodById } from '../../models/methods/index.ts';
 import { readAdapter } from '../../workers/session/adapter.ts';
 import { argmax } from '../../workers/session/metrics.ts';
 import { Session } from '../../workers/session/session.ts';
@@ -16,8 +15,8 @@ export async function predictCommand(args: Arguments): Promise<void> {
   const out = required(args, 'out');
   const data = required(args, 'data');
   const backbone = await openBackbone(args.backbone);
-  const method = methodById(args.method ?? 'lora');
-  const adapter = await readAdapter(await entriesOf(required(args, 'adapter')), backbone.model, method);
+  const adapter = await readAdapter(await entriesOf(required(args, 'adapter')), backbone.model);
+  const { method } = adapter;
   const preprocessor = adapter.preprocessor ?? backbone.files.preprocessor;
   if (!preprocessor)
     throw new UsageError(

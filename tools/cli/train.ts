@@ -19,7 +19,6 @@ export async function trainCommand(args: Arguments): Promise<void> {
   const out = required(args, 'out');
   const data = required(args, 'data');
   const backbone = await openBackbone(args.backbone);
-  const method = methodById(args.method ?? 'lora');
   if (!backbone.files.preprocessor)
     throw new UsageError(
       `'${backbone.folder}' has no preprocessor_config.json, so pictures cannot be prepared for it.`,
@@ -34,7 +33,12 @@ export async function trainCommand(args: Arguments): Promise<void> {
   for (const note of pictures.account.notes) say(note);
   for (const { path, reason } of pictures.account.rejected) say(`Left out: ${path}: ${reason}.`);
   const count = pictures.samples.filter((s) => s.split === 'train').length;
-  const init = args.init ? await readAdapter(await entriesOf(args.init), backbone.model, method) : undefined;
+  const init = args.init ? await readAdapter(await entriesOf(args.init), backbone.model) : undefined;
+  const method = args.method ? methodById(args.method) : (init?.method ?? methodById('lora'));
+  if (init && init.method !== method)
+    throw new UsageError(
+      `${args.init} is an adapter of ${init.method.card.title}, so it cannot start a run of ${method.card.title}. Leave --method out, or start without --init.`,
+    );
   const settings = completeSettings(
     method,
     { ...init?.settings, ...givenSettings(args, method) },

@@ -3,7 +3,6 @@ import { writeSafetensors } from '../../models/checkpoints/safetensors.ts';
 import type { FileEntry } from '../../models/data/entry.ts';
 import { AdapterError } from '../../models/exports/adapter.ts';
 import { readAdapter as readAdapterFiles } from '../../models/exports/adapterZip.ts';
-import { methodById } from '../../models/methods/index.ts';
 import { defaultBackbone } from '../../models/weights/index.ts';
 import { readSample } from '../datasets/samples.ts';
 import { type DatasetStore, NothingTaken } from '../datasets/store.ts';
@@ -126,15 +125,15 @@ export class Intake {
   }
 
   async #adapter(drop: Drop): Promise<RunView> {
-    const { run, checkpoint } = await readAdapterFiles(drop.entries);
+    const { run } = await readAdapterFiles(drop.entries);
     const { backbone, imported } = await this.#fitting(drop, run);
     const { files, runs, newId, now } = this.#ports;
-    const method = methodById(methodOf(run));
+    const { method } = imported;
     const head = backbone.model.backbone.headPath;
     const weight = imported.tensors.get(`${head}.weight`);
     if (!weight)
       throw new AdapterError(
-        `The adapter has no classification head (${head} among its ${checkpoint.names().length} tensors), so it cannot name classes. Save it with modules_to_save=["${head}"].`,
+        `The adapter has no classification head (${head} among its ${imported.tensors.size} tensors), so it cannot name classes. Save it with modules_to_save=["${head}"].`,
       );
     const classes = imported.labels ?? Array.from({ length: weight.shape[0] }, (_, i) => `class ${i}`);
     const defaults = defaultSettings(method, backbone.model, 0);
@@ -171,7 +170,6 @@ export class Intake {
     run: JsonObject | undefined,
   ): Promise<{ backbone: OpenBackbone; imported: ImportedAdapter }> {
     const { backbones } = this.#ports;
-    const method = methodById(methodOf(run));
     const made = (run?.backbone ?? {}) as JsonObject;
     const cards = await backbones.cards();
     const hashes = new Map<string, string>();
@@ -183,7 +181,7 @@ export class Intake {
     for (const id of ids) {
       const backbone = await backbones.open(id);
       try {
-        return { backbone, imported: await readAdapter(drop.entries, backbone.model, method) };
+        return { backbone, imported: await readAdapter(drop.entries, backbone.model) };
       } catch (error) {
         first ??= error;
       }
@@ -198,7 +196,7 @@ export class Intake {
         title,
         this.#reporter('Copying the base', 'bytes'),
       );
-      return { backbone, imported: await readAdapter(drop.entries, backbone.model, method) };
+      return { backbone, imported: await readAdapter(drop.entries, backbone.model) };
     }
     const why = first instanceof Error ? first.message : 'no backbone is here.';
     const title = text(made.title);
@@ -215,10 +213,6 @@ export class Intake {
       this.#ports.tell({ kind: 'progress', job, progress: pace.progress(phase, done, total, unit) });
     };
   }
-}
-
-function methodOf(run: JsonObject | undefined): string {
-  return text(run?.method) ?? 'lora';
 }
 
 function text(value: unknown): string | undefined {

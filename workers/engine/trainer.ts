@@ -10,6 +10,7 @@ export type RunSession = Pick<
   Session,
   | 'shape'
   | 'attachment'
+  | 'base'
   | 'parameters'
   | 'checkpoints'
   | 'classes'

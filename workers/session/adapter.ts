@@ -3,12 +3,20 @@ import type { FileEntry } from '../../models/data/entry.ts';
 import { withImageSize } from '../../models/data/preprocess.ts';
 import type { Settings } from '../../models/describe.ts';
 import { type AdapterContent, AdapterError } from '../../models/exports/adapter.ts';
-import { buildAdapterZip, readAdapter as readAdapterFiles } from '../../models/exports/adapterZip.ts';
+import {
+  type AdapterFolder,
+  type AdapterParts,
+  buildAdapterZip,
+  readAdapter as readAdapterFiles,
+} from '../../models/exports/adapterZip.ts';
 import { type CardInfo, modelCard } from '../../models/exports/card.ts';
 import { type LoadInfo, loaderScript } from '../../models/exports/loading.ts';
 import { fromOlder, generationOf, isRenamed, toOlder } from '../../models/exports/names.ts';
+import { fromNative, toNative } from '../../models/exports/native.ts';
 import { checkKeys, toPeft } from '../../models/exports/peft.ts';
+import { formFiles, olderForm, readForm, todaysForm } from '../../models/exports/peftForm.ts';
 import { fromPeft } from '../../models/exports/peftImport.ts';
+import { methodById, methodOfConfig } from '../../models/methods/index.ts';
 import type { Method, Tensors } from '../../models/methods/method.ts';
 import type { Model } from '../../models/model.ts';
 import { version } from '../../package.json' with { type: 'json' };
@@ -20,7 +28,7 @@ import type { Session, SessionOptions } from './session.ts';
 /** What a file is made from: a session with its trained values in place, on a GPU or without one. */
 export type Exported = Pick<
   Session,
-  'attachment' | 'classes' | 'parameters' | 'samplesOf' | 'shape' | 'trained'
+  'attachment' | 'base' | 'classes' | 'parameters' | 'samplesOf' | 'shape' | 'trained'
 > & { readonly options: Omit<SessionOptions, 'gpu'> };
 
 export interface AdapterZipOptions {
@@ -49,21 +57,14 @@ export interface AdapterZipOptions {
   };
 }
 
-/** The download: adapter for PEFT in both generations of names, card, preprocessing, labels, run, and the base if asked. */
+/** The download: the adapter in every form it has, card, preprocessing, labels, run, and the base if asked. */
 export async function adapterZip(options: AdapterZipOptions): Promise<Uint8Array> {
-  const { session, backbone, run } = options;
-  const { model, pictures, settings, method } = session.options;
-  const content = await contentOf(session, run.progress.knobs);
-  checkKeys([...content.updates.map((u) => u.path), ...content.saved.keys()], modulePaths(model));
-  const load = loadInfo(options, content);
-  const peft = {
-    baseModel: backbone.id,
-    autoMapping: autoMapping(model),
-    metadata: { method: method.card.id, settings: JSON.stringify(settings) },
-  };
+  const { session, backbone } = options;
+  const { pictures, settings } = session.options;
+  const forms = await formsOf(options);
+  const load = loadInfo(options, forms);
   return buildAdapterZip({
-    adapter: toPeft(content, peft),
-    older: load.renamed ? toPeft(toOlder(content, model.backbone), peft) : undefined,
+    ...forms,
     card: modelCard(cardInfo(options, load)),
     preprocessor: withImageSize(backbone.preprocessor, settings.image_size as number),
     labels: pictures.classes,
@@ -72,18 +73,58 @@ export async function adapterZip(options: AdapterZipOptions): Promise<Uint8Array
   });
 }
 
-async function contentOf(session: Exported, knobs: Record<string, number>): Promise<AdapterContent> {
-  const { method, settings } = session.options;
+type Forms = Pick<AdapterParts, 'adapter' | 'older' | 'native'>;
+
+/** PEFT's files in both generations of names, where the method has a form of PEFT's; its own where that is not enough. */
+async function formsOf({ session, backbone, run }: AdapterZipOptions): Promise<Forms> {
+  const { model, method } = session.options;
   const trained = await session.trained();
-  const { headPath } = session.shape.model.backbone;
+  const settings = { ...session.options.settings, ...ownKnobs(session, run.progress.knobs) };
+  const { headPath } = model.backbone;
   const saved = new Map([...trained].filter(([name]) => name.startsWith(`${headPath}.`)));
-  // Knobs as they stand when the file is made: what the person saw is what they get.
-  const own = Object.fromEntries(session.attachment.knobs.map((k) => [k.name, knobs[k.name] ?? k.value]));
-  return { updates: method.toLowRank?.(session.attachment, { ...settings, ...own }, trained) ?? [], saved };
+  const options = {
+    baseModel: backbone.id,
+    autoMapping: autoMapping(model),
+    metadata: { method: method.card.id, settings: JSON.stringify(settings) },
+  };
+  const paths = modulePaths(model);
+  const restorable = method.fromLowRank || method.peft || !session.attachment.parameters.length;
+  const native = restorable ? undefined : toNative({ method: method.card.id, settings, tensors: trained });
+  if (method.peft) {
+    const content = await method.peft.write(session.attachment, settings, trained, session.base);
+    const older = olderForm(content, paths, model.backbone);
+    const renamed = older && [...older.tensors.keys()].some((name) => !content.tensors.has(name));
+    return {
+      adapter: formFiles(todaysForm(content, paths, model.backbone), saved, options),
+      older: renamed ? formFiles(older, saved, options) : undefined,
+      native,
+    };
+  }
+  const updates = method.toLowRank?.(session.attachment, settings, trained);
+  if (!updates && session.attachment.parameters.length) return { native };
+  const content: AdapterContent = { updates: updates ?? [], saved };
+  checkKeys([...content.updates.map((u) => u.path), ...saved.keys()], paths);
+  const renamed = isRenamed(
+    content.updates.map((u) => u.path),
+    model.backbone,
+  );
+  return {
+    adapter: toPeft(content, options),
+    older: renamed ? toPeft(toOlder(content, model.backbone), options) : undefined,
+    native,
+  };
 }
 
+/** Knobs as they stand when the file is made: what the person saw is what they get. */
+function ownKnobs({ attachment }: Exported, knobs: Record<string, number>): Settings {
+  return Object.fromEntries(attachment.knobs.map((k) => [k.name, knobs[k.name] ?? k.value]));
+}
+
+/** Every module that a file may name: layers, norms, branches, the head. */
 function modulePaths(model: Model): string[] {
-  return [...model.modules.map((m) => m.path), model.backbone.headPath];
+  const owners = model.parameters.map(({ path }) => path.slice(0, path.lastIndexOf('.')));
+  const places = [...model.modules, ...model.branches, ...model.attentions].map((m) => m.path);
+  return [...new Set([...places, ...owners, model.backbone.headPath])];
 }
 
 function autoMapping({ backbone }: Model) {
@@ -92,7 +133,7 @@ function autoMapping({ backbone }: Model) {
   return { base_model_class: taskClass, parent_library: `transformers.models.${family}.modeling_${family}` };
 }
 
-function loadInfo({ session, backbone }: AdapterZipOptions, content: AdapterContent): LoadInfo {
+function loadInfo({ session, backbone }: AdapterZipOptions, forms: Forms): LoadInfo {
   const { model, settings } = session.options;
   const timm = model.backbone.family === 'timm';
   const side = settings.image_size as number;
@@ -105,10 +146,8 @@ function loadInfo({ session, backbone }: AdapterZipOptions, content: AdapterCont
     classes: session.classes,
     imageSize: side,
     interpolatePositions: model.backbone.family === 'vit' && side !== backbone.config.image_size,
-    renamed: isRenamed(
-      content.updates.map((u) => u.path),
-      model.backbone,
-    ),
+    renamed: forms.older !== undefined,
+    byPeft: forms.adapter !== undefined,
   };
 }
 
@@ -178,6 +217,7 @@ function runSummary({ session, backbone, run }: AdapterZipOptions): JsonObject {
 
 /** An adapter made here or elsewhere, brought under the names of `model`. */
 export interface ImportedAdapter {
+  method: Method;
   settings: Settings;
   tensors: Tensors;
   /** Class names in the order of the head's outputs; null where the file does not say. */
@@ -188,41 +228,64 @@ export interface ImportedAdapter {
 }
 
 /**
- * Reads a PEFT adapter of either generation of names. Throws `AdapterError` where it does not fit the model or the
- * method, saying what was found.
+ * Reads an adapter: this project's own file where it is there, else PEFT's of either generation of names. Throws
+ * `AdapterError` where it does not fit the model, saying what was found.
  */
-export async function readAdapter(
-  entries: readonly FileEntry[],
-  model: Model,
-  method: Method,
-): Promise<ImportedAdapter> {
+export async function readAdapter(entries: readonly FileEntry[], model: Model): Promise<ImportedAdapter> {
   const files = await readAdapterFiles(entries);
-  let content = await fromPeft(files.config, files.checkpoint);
-  const paths = modulePaths(model);
-  if (
-    generationOf(
-      content.updates.map((u) => u.path),
-      paths,
-      model.backbone,
-    ) === 'older'
-  )
-    content = fromOlder(content, paths, model.backbone);
-  checkKeys([...content.updates.map((u) => u.path), ...content.saved.keys()], paths);
-  if (content.updates.length && !method.fromLowRank)
-    throw new AdapterError(
-      `The file holds low-rank updates, which the method '${method.card.id}' does not have. Open it as LoRA.`,
-    );
-  const from = content.updates.length
-    ? method.fromLowRank!(content.updates)
-    : { settings: {}, tensors: new Map() };
+  const { method, settings, tensors } = await contentOf(files, model);
   const side = sideOf(files.preprocessor);
   return {
-    settings: { ...from.settings, ...(side ? { image_size: side } : {}) },
-    tensors: new Map([...from.tensors, ...content.saved]),
+    method,
+    settings: { ...settings, ...(side ? { image_size: side } : {}) },
+    tensors,
     labels: files.labels ?? null,
     run: files.run ?? null,
     preprocessor: files.preprocessor ?? null,
   };
+}
+
+type Content = Pick<ImportedAdapter, 'method' | 'settings' | 'tensors'>;
+
+async function contentOf(files: AdapterFolder, model: Model): Promise<Content> {
+  if (files.native) {
+    const { method, settings, tensors } = await fromNative(files.native);
+    return checked({ method: methodById(method), settings, tensors }, model);
+  }
+  const { config, checkpoint } = files.peft!;
+  const paths = modulePaths(model);
+  const method = methodOfConfig(config);
+  if (method.peft) {
+    const { content, saved } = await readForm(config, checkpoint, model.backbone.headPath);
+    const found = method.peft.read(todaysForm(content, paths, model.backbone), model);
+    return checked(
+      { method, settings: found.settings, tensors: new Map([...found.tensors, ...saved]) },
+      model,
+    );
+  }
+  let content = await fromPeft(config, checkpoint);
+  const adapted = content.updates.map((u) => u.path);
+  if (generationOf(adapted, paths, model.backbone) === 'older')
+    content = fromOlder(content, paths, model.backbone);
+  checkKeys([...content.updates.map((u) => u.path), ...content.saved.keys()], paths);
+  if (!content.updates.length)
+    return { method: methodById('linear-probe'), settings: {}, tensors: content.saved };
+  const from = method.fromLowRank!(content.updates);
+  return { method, settings: from.settings, tensors: new Map([...from.tensors, ...content.saved]) };
+}
+
+/** Throws `AdapterError` where the tensors are not those that the method declares on this model. */
+function checked(content: Content, model: Model): Content {
+  const { method, settings, tensors } = content;
+  const attachment = method.attach(model, settings);
+  for (const { name, shape } of [...attachment.parameters, ...(attachment.buffers ?? [])]) {
+    const found = tensors.get(name);
+    if (!found || `${found.shape}` !== `${shape}`)
+      throw new AdapterError(
+        `The adapter has ${found ? `'${name}' of shape [${found.shape}]` : `no '${name}'`}, and ${method.card.title} on this backbone takes [${shape}]; choose the backbone that it was trained on.`,
+      );
+  }
+  return content;
 }
 
 /** Side of the pictures that a preprocessor makes, where it makes squares. */

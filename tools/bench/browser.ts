@@ -1,11 +1,13 @@
 import { createReadStream } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from '@playwright/test';
 import { build, type Plugin } from 'esbuild';
 import { chromiumFlags, chromiumPath } from '../chromium.ts';
+import type { Spec } from './model.ts';
+import { peerTiles } from './peers.ts';
 import { gpuProcessTime } from './processor.ts';
 
 export interface Entry {
@@ -13,15 +15,28 @@ export interface Entry {
   /** Script that sets `globalThis.bench`. */
   file: string;
   args: object;
+  /** The model that a peer's page trains, in place of its own table's. */
+  spec?: Spec;
+  /** Whether the others go on where this one fails. */
+  optional?: boolean;
 }
 
 /** What a page's `bench` resolved to, and the GPU process's processor time in each of its turns, in milliseconds. */
 export interface Outcome {
   result: unknown;
   processor: number[];
+  /** Why an optional entry has no result. */
+  error?: string;
 }
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+/** Folders that pages may fetch from, by the first part of the address. */
+const folders: Record<string, string> = {
+  weights: here('../../models/weights'),
+  ort: here('../../node_modules/onnxruntime-web/dist'),
+};
+const types: Record<string, string> = { '.mjs': 'text/javascript', '.wasm': 'application/wasm' };
 
 /** The peers' pages measure and count with our code, so that all take turns and are counted alike. */
 const sameMeasure: Plugin = {
@@ -33,17 +48,31 @@ const sameMeasure: Plugin = {
   },
 };
 
+/** Lets a peer's page train the model that is asked for: its own table knows two shapes. */
+const sameModel = (spec: Spec): Plugin => ({
+  name: 'same-model',
+  setup(b) {
+    b.onResolve({ filter: /^\.\/model\.js$/ }, ({ resolveDir }) => ({
+      path: join(resolveDir, 'model.js'),
+      namespace: 'same-model',
+    }));
+    b.onLoad({ filter: /.*/, namespace: 'same-model' }, ({ path }) => ({
+      contents: `export * from ${JSON.stringify(path)};\nexport const spec = () => (${JSON.stringify(spec)});`,
+      resolveDir: dirname(path),
+    }));
+  },
+});
+
 /**
  * Opens every entry in a page of one fresh Chromium, and lets their steps go round in turns, so that a slow moment of
- * the machine meets all of them. Outcomes come in the entries' order; a page's error rejects. `files`: a folder that
- * the pages may fetch from under /files/.
+ * the machine meets all of them. Outcomes come in the entries' order; a page's error rejects unless it is optional.
  */
-export async function runTogether(entries: readonly Entry[], files?: string): Promise<Outcome[]> {
+export async function runTogether(entries: readonly Entry[]): Promise<Outcome[]> {
   const executablePath = chromiumPath();
   if (!executablePath)
     throw new Error('No Chromium was found. Install one, or name one: CHROMIUM=/path npm run bench');
-  const scripts = await Promise.all(entries.map((e) => bundle(e.file)));
-  const server = await serve(scripts, files);
+  const scripts = await Promise.all(entries.map(bundle));
+  const server = await serve(scripts);
   const browser = await chromium.launch({
     executablePath,
     args: [...chromiumFlags, '--disable-gpu-watchdog', ...(process.env.CHROMIUM_FLAGS?.split(' ') ?? [])],
@@ -51,15 +80,24 @@ export async function runTogether(entries: readonly Entry[], files?: string): Pr
   try {
     const turns = new Turns(entries.length);
     const { port } = server.address() as AddressInfo;
-    const address = (i: number) => `http://localhost:${port}/${i}`;
-    return await Promise.all(entries.map((e, i) => runPage(browser, address(i), e, turns)));
+    return await Promise.all(
+      entries.map(async (e, i) => {
+        try {
+          return await runPage(browser, `http://localhost:${port}/${i}`, e, turns);
+        } catch (error) {
+          if (!e.optional) throw error;
+          turns.leave(e.name);
+          return { result: null, processor: [], error: (error as Error).message };
+        }
+      }),
+    );
   } finally {
     await browser.close();
     server.close();
   }
 }
 
-async function bundle(file: string): Promise<string> {
+async function bundle({ file, spec }: Entry): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [file],
     bundle: true,
@@ -68,19 +106,20 @@ async function bundle(file: string): Promise<string> {
     platform: 'browser',
     write: false,
     logLevel: 'error',
-    plugins: [sameMeasure],
+    plugins: [sameMeasure, peerTiles, ...(spec ? [sameModel(spec)] : [])],
   });
   return outputFiles[0].text;
 }
 
-/** Two headers isolate the pages, which gives them fine-grained timers. */
-async function serve(scripts: readonly string[], files?: string): Promise<Server> {
+/** Two headers isolate the pages, which gives them fine-grained timers and threads. */
+async function serve(scripts: readonly string[]): Promise<Server> {
   const server = createServer(({ url }, response) => {
     response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
     response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
-    const file = files && /^\/files\/([\w./-]+)$/.exec(url ?? '')?.[1];
-    if (file && !file.includes('..')) {
-      createReadStream(join(files, file))
+    const [, folder, file] = /^\/(\w+)\/([\w./-]+)$/.exec(url ?? '') ?? [];
+    if (folder in folders && !file.includes('..')) {
+      response.setHeader('Content-Type', types[extname(file)] ?? 'application/octet-stream');
+      createReadStream(join(folders[folder], file))
         .on('error', () => response.destroy())
         .pipe(response);
       return;

@@ -1,89 +1,184 @@
 import { fileURLToPath } from 'node:url';
-import type { Entry } from './browser.ts';
+import type { Entry, Outcome } from './browser.ts';
+import type { Command } from './command.ts';
+import type { Variant } from './engine.ts';
+import type { FloorResult } from './floor.page.ts';
+import { type Measured, WARM } from './measure.ts';
 import { knownLosses, type ModelName, modelFlops, type Spec, specOf } from './model.ts';
-import { type Peer, peerPage, peerTitles } from './peers.ts';
+import { peerPage } from './peers.ts';
 
-export type ContestName = ModelName | 'lite';
-export const contestNames: readonly ContestName[] = ['vit', 'bert', 'lite'];
+export const page = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** One model's step, in every engine. */
-export interface Contest {
-  title: string;
-  /** Model operations of a step; null where ours alone runs and counts for itself. */
-  flops: number | null;
-  /** Losses that every engine must give; empty where none are known. */
-  known: readonly number[];
-  /** The floor first, then ours, then the peers. */
-  entries: Entry[];
+/** Our ways to a step; each leaves out more than the one before it. The first does what the peers do. */
+export const variants: { name: string; variant: Variant }[] = [
+  { name: 'every row computed', variant: { narrow: false, cached: false } },
+  { name: 'unread rows left out', variant: { narrow: true, cached: false } },
+  { name: 'and the prefix cached', variant: { narrow: true, cached: true } },
+];
+
+/** One engine's part in a contest. */
+export interface Run {
+  workload: string;
+  engine: 'graft' | 'jax-js' | 'tfjs';
+  /** Which of our ways; absent for the others. */
+  variant?: string;
+  median_ms: number;
+  /** Fastest and slowest timed step. */
+  range_ms: [number, number];
+  losses: number[];
+  forward_ms: number | null;
+  /** The GPU process's processor time in a step; null where it cannot be read. */
+  processor_ms: number | null;
+  peak_bytes: number;
+  /** Ours: what the plan says. */
+  planned_bytes?: number;
+  /** What the last step asked of WebGPU. */
+  per_step: Measured['perStep'];
+  /** Buffers, bind groups and pipelines made in step 3 and later. */
+  made_late: number;
+  kernels?: Measured['kernels'];
 }
 
-export interface Sizes {
-  full: boolean;
-  depth?: number;
-  batch?: number;
+export interface Floor {
+  /** The best rate that any kernel of the run reached. */
+  gflops: number;
+  tile: string;
+  shape: [number, number, number];
+  /** Of the floor that our step with every row computed reaches: floor time over median. */
+  share: number;
+  tiles: { name: string; gflops: number }[];
 }
 
-export interface Request {
-  steps: number;
-  sizes: Sizes;
-  peers: readonly Peer[];
-  profile: boolean;
+export interface ContestResult {
+  workload: string;
+  spec: Spec;
+  /** Model operations of a step. */
+  flops: number;
+  adapter: string;
+  runs: Run[];
+  floor: Floor;
+  /** Largest relative difference between losses of the same step, over all engines and what is known. */
+  apart: number;
+  left_out: { engine: string; reason: string }[];
 }
 
-const page = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-/** Weights that pages may fetch. */
-export const weightsFolder = page('../../models/weights');
-
-export function contestOf(name: ContestName, request: Request): Contest {
-  return name === 'lite' ? liteContest(request) : encoderContest(name, request);
-}
-
-function encoderContest(model: ModelName, { steps, sizes, peers, profile }: Request): Contest {
-  const spec = specOf(model, sizes);
+/** The floor first, then ours, then the peers. */
+export function entriesOf(spec: Spec, { steps, peers, profile }: Command): Entry[] {
   const shape = [spec.batch * spec.tokens, spec.dim, spec.mlp];
-  const ours = (name: string, variant: { narrow: boolean; cached: boolean }): Entry => ({
-    name,
-    file: page('lora.page.ts'),
-    args: { spec, steps, profile, ...variant },
-  });
-  const peerArguments = { model, ...sizes, steps, device: 'webgpu' };
+  return [
+    { name: 'floor', file: page('floor.page.ts'), args: { shape, steps } },
+    ...variants.map(({ name, variant }) => ({
+      name,
+      file: page('lora.page.ts'),
+      args: { spec, steps, variant, part: 'step', profile },
+    })),
+    ...peers.map((p) => ({
+      name: p,
+      file: peerPage(p),
+      args: { steps, device: 'webgpu' },
+      spec,
+      optional: true,
+    })),
+  ];
+}
+
+export function contestSpec(model: ModelName, { full, sizes }: Pick<Command, 'full' | 'sizes'>): Spec {
+  return specOf(model, full ? 'full' : 'reduced', sizes);
+}
+
+/** `vit`, `vit-full`, or `vit-other` for sizes of the caller's own. */
+export function workloadOf(model: ModelName, { full, sizes }: Pick<Command, 'full' | 'sizes'>): string {
+  if (Object.keys(sizes).length) return `${model}-other`;
+  return full ? `${model}-full` : model;
+}
+
+export const median = (xs: readonly number[]): number => [...xs].sort((a, b) => a - b)[xs.length >> 1];
+
+/** Steps after the warm-up, or the last one where there are no more. */
+const timed = (list: readonly number[], steps: number) => list.slice(Math.min(WARM, steps - 1), steps);
+
+export function contestResult(
+  workload: string,
+  spec: Spec,
+  entries: readonly Entry[],
+  [floorOutcome, ...outcomes]: readonly Outcome[],
+): ContestResult {
+  const there = outcomes.map((o, i) => ({ ...o, entry: entries[i + 1], ours: i < variants.length }));
+  const runs = there
+    .filter((o) => o.error === undefined)
+    .map(({ result, processor, entry, ours }) =>
+      runOf(
+        workload,
+        result as Measured,
+        processor,
+        ours ? 'graft' : (entry.name as Run['engine']),
+        entry.name,
+      ),
+    );
+  const known = workload === spec.model ? knownLosses[spec.model] : [];
   const flops = modelFlops(spec).step;
+  const found = floorOutcome.result as FloorResult;
+  const tiles = found.tiles
+    .map(({ name, rates }) => ({ name, gflops: Math.max(...rates) }))
+    .sort((a, b) => b.gflops - a.gflops);
+  const [best] = tiles;
   return {
-    title: `${model}: ${spec.depth} blocks, batch ${spec.batch}, ${(flops / 1e9).toFixed(3)} GFLOP a step`,
+    workload,
+    spec,
     flops,
-    known: isReduced(spec) ? knownLosses[model] : [],
-    entries: [
-      { name: 'floor', file: page('floor.page.ts'), args: { shape, steps } },
-      ours('ours', { narrow: false, cached: false }),
-      ours('ours, unread rows left out', { narrow: true, cached: false }),
-      ours('ours, that and the frozen prefix cached', { narrow: true, cached: true }),
-      ...peers.map((p) => ({ name: peerTitles[p], file: peerPage(p), args: peerArguments })),
-    ],
+    adapter: found.adapter,
+    runs,
+    floor: {
+      gflops: best.gflops,
+      tile: best.name,
+      shape: found.shape,
+      share: flops / best.gflops / 1e6 / runs[0].median_ms,
+      tiles,
+    },
+    apart: disagreement(
+      known,
+      runs.map((r) => r.losses),
+    ),
+    left_out: there
+      .filter((o) => o.error !== undefined)
+      .map(({ entry, error }) => ({ engine: entry.name, reason: error! })),
   };
 }
 
-/** The known losses were taken at these sizes. */
-function isReduced(spec: Spec): boolean {
-  const { depth, batch } = specOf(spec.model);
-  return spec.depth === depth && spec.batch === batch;
-}
-
-/** The default backbone has no form in the peers' pages. */
-function liteContest({ steps, profile }: Request): Contest {
-  const ours = (name: string, cached: boolean): Entry => ({
-    name,
-    file: page('lite.page.ts'),
-    args: { steps, cached, profile },
-  });
+function runOf(
+  workload: string,
+  m: Measured,
+  processor: readonly number[],
+  engine: Run['engine'],
+  name: string,
+): Run {
+  const steps = timed(m.steps, m.steps.length);
+  const busy = timed(processor, m.steps.length);
   return {
-    title: 'lite: EfficientNet-Lite0 at 128 px, default LoRA, batch 8',
-    flops: null,
-    known: [],
-    entries: [
-      // Its last block's projection: 8 pictures of 4 x 4 places.
-      { name: 'floor', file: page('floor.page.ts'), args: { shape: [128, 1152, 192], steps } },
-      ours('ours, frozen prefix cached', true),
-      ours('ours, everything in each step', false),
-    ],
+    workload,
+    engine,
+    ...(engine === 'graft' ? { variant: name } : {}),
+    median_ms: median(steps),
+    range_ms: [Math.min(...steps), Math.max(...steps)],
+    losses: m.losses,
+    forward_ms: m.forwards.length > 1 ? median(m.forwards.slice(1)) : null,
+    processor_ms: busy.length ? median(busy) : null,
+    peak_bytes: m.peakBytes,
+    ...(m.plannedBytes === undefined ? {} : { planned_bytes: m.plannedBytes }),
+    per_step: m.perStep,
+    made_late: m.madeLate,
+    ...(m.kernels ? { kernels: m.kernels } : {}),
   };
+}
+
+/** A loss that is no number never agrees. */
+export function disagreement(known: readonly number[], losses: readonly (readonly number[])[]): number {
+  const lists = [...losses, known].filter((l) => l.length);
+  let worst = 0;
+  for (const list of lists)
+    list.slice(0, lists[0].length).forEach((loss, i) => {
+      const apart = Math.abs(loss / lists[0][i] - 1);
+      worst = Math.max(worst, Number.isFinite(apart) ? apart : Number.POSITIVE_INFINITY);
+    });
+  return worst;
 }

@@ -20,22 +20,27 @@ import type { Spec } from './model.ts';
 
 const EPS = 1e-5;
 
-/** Traces the encoder on one batch. Matrices are parameters [out, in], as checkpoints store them. */
-export function traceEncoder(s: Spec): { logits: Tensor; loss: Tensor } {
+/**
+ * Traces the encoder on one batch. Matrices are parameters [out, in], as checkpoints store them; with `half` the
+ * frozen ones are stored in f16.
+ */
+export function traceEncoder(s: Spec, half = false): { logits: Tensor; loss: Tensor } {
   const { batch, tokens, dim, mlp, rank } = s;
-  const weight = (name: string, shape: number[]) => parameter(name, shape);
+  const weight = (name: string, shape: number[]) =>
+    parameter(name, shape, { dtype: half && isMatrix(shape) ? 'f16' : 'f32' });
   const trained = (name: string, shape: number[]) => parameter(name, shape, { trainable: true });
   const dense = (x: Tensor, name: string, from: number, to: number) =>
     linear(x, weight(`${name}.weight`, [to, from]), weight(`${name}.bias`, [to]));
   const norm = (x: Tensor, name: string) =>
     layerNorm(x, weight(`${name}.weight`, [dim]), weight(`${name}.bias`, [dim]), EPS);
-  const adapted = (x: Tensor, name: string) => {
+  const adapted = (x: Tensor, name: string, i: number) => {
+    if (i < s.adaptedFrom) return dense(x, name, dim, dim);
     const inner = matmul(x, trained(`${name}.a`, [rank, dim]), { tb: true });
     const update = matmul(inner, trained(`${name}.b`, [dim, rank]), { tb: true });
     return add(dense(x, name, dim, dim), mul(update, s.scale));
   };
   const attend = (x: Tensor, i: number) => {
-    const [q, v] = ['q', 'v'].map((n) => adapted(x, `${i}.${n}`));
+    const [q, v] = ['q', 'v'].map((n) => adapted(x, `${i}.${n}`, i));
     const k = dense(x, `${i}.k`, dim, dim);
     return dense(attention(q, k, v, { heads: s.heads }), `${i}.o`, dim, dim);
   };
@@ -67,3 +72,6 @@ export function traceEncoder(s: Spec): { logits: Tensor; loss: Tensor } {
   const labels = input('labels', [batch], { dtype: 'u32' });
   return { logits, loss: mean(crossEntropy(logits, labels)) };
 }
+
+/** Frozen tensors that may be stored in half precision. */
+export const isMatrix = (shape: readonly number[]): boolean => shape.length === 2;

@@ -1,8 +1,11 @@
+import { kernel } from 'peer-tiles';
+import { compile, Gpu, matmul, parameter, State } from '../../gpu-shaders/index.ts';
 import { normal } from './model.ts';
 
 /**
- * What plain products reach on this adapter: register tiles over one of the model's layers, timed in turns with the
- * engines. The fastest tile is the floor under a step's time.
+ * What plain products reach on this adapter: register and workgroup tiles, those of the peers' folder and the engine's
+ * own product among them, over one of the model's layers, timed in turns with the engines. The fastest is the floor
+ * under a step's time.
  */
 
 interface Tile {
@@ -26,16 +29,18 @@ const tiles: Tile[] = [
 const range = (n: number) => [...Array(n).keys()];
 
 /** WGSL of C [m, n] = A [m, k] B [k, n], all row-major, k and n multiples of four. */
-function tileSource({ rows, columns, shared }: Tile, m: number, n: number, k: number) {
+function tileSource({ rows, columns, shared }: Tile, [m, k, n]: FloorArguments['shape'], lanes: number) {
   const [n4, k4] = [n / 4, k / 4];
   const [wx, wy] = [shared ? 4 : 8, shared ? 8 : 4];
+  // Where a subgroup is a quad, SwiftShader's for one, its broadcast is the faster of the two.
+  const broadcast = lanes === 4 ? 'subgroupBroadcast' : 'quadBroadcast';
   const r = range(rows);
   const c = range(columns);
   const start = (i: string) => `min(row + ${i}, ${m - 1}u) * ${k4}u`;
   const loads = shared
     ? [
         ...range(rows / 4).map((q) => `let s${q} = a[p${q} + kq];`),
-        ...r.map((i) => `let a${i} = subgroupBroadcast(s${i >> 2}, ${i & 3}u);`),
+        ...r.map((i) => `let a${i} = ${broadcast}(s${i >> 2}, ${i & 3}u);`),
       ]
     : r.map((i) => `let a${i} = a[p${i} + kq];`);
   const sums = range(4).map(
@@ -71,6 +76,12 @@ fn main(@builtin(global_invocation_id) gid: vec3u${shared ? ', @builtin(subgroup
   return { code, grid: [Math.ceil(n4 / columns / wx), Math.ceil(m / rows / wy)] as const };
 }
 
+/** Tiles of the peers' folder that are worth a turn somewhere. */
+const peers = [
+  { name: "peers' 8x8", kind: 'reg', rm: 8, rn: 2, wx: 8, wy: 4 },
+  { name: "peers' 64x64 in workgroup memory", kind: 'shared', rm: 4, rn: 1, wx: 16, wy: 16, tk: 16 },
+] as const;
+
 export interface FloorResult {
   /** GFLOP/s of each tile's rounds. */
   tiles: { name: string; rates: number[] }[];
@@ -84,61 +95,89 @@ export interface FloorArguments {
   steps: number;
 }
 
+interface Candidate {
+  name: string;
+  rates: number[];
+  run(): void;
+}
+
 async function bench({ shape, steps }: FloorArguments): Promise<FloorResult> {
-  const adapter = await navigator.gpu.requestAdapter();
-  if (!adapter) throw new Error('There is no WebGPU adapter.');
-  const subgroups = adapter.features.has('subgroups');
-  const device = await adapter.requestDevice({ requiredFeatures: subgroups ? ['subgroups'] : [] });
+  const gpu = await Gpu.open(navigator.gpu);
   const [m, k, n] = shape;
-  const buffer = (count: number, data?: Float32Array) => {
-    const b = device.createBuffer({ size: 4 * count, usage: 0x80 | 0x8 });
-    if (data) device.queue.writeBuffer(b, 0, data as Float32Array<ArrayBuffer>);
-    return b;
+  const data = { a: normal(m * k, 1, 1), b: normal(k * n, 1, 2) };
+  const candidates = [...(await plainTiles(gpu, shape, data)), await ownProduct(gpu, shape, data)];
+  const rate = async ({ run }: Candidate) => {
+    const from = performance.now();
+    run();
+    await gpu.device.queue.onSubmittedWorkDone();
+    return (2 * m * n * k) / (performance.now() - from) / 1e6;
   };
-  const operands = [buffer(m * k, normal(m * k, 1, 1)), buffer(k * n, normal(k * n, 1, 2)), buffer(m * n)];
-  const runs = await Promise.all(
-    tiles
+  for (const c of candidates) await rate(c);
+  for (let t = 0; t < steps; t++) {
+    await takeTurn();
+    for (const c of candidates) c.rates.push(await rate(c));
+  }
+  return {
+    tiles: candidates.map(({ name, rates }) => ({ name, rates })),
+    shape,
+    adapter: gpu.info.description,
+  };
+}
+
+type Data = Record<'a' | 'b', Float32Array>;
+
+async function plainTiles(gpu: Gpu, [m, k, n]: FloorArguments['shape'], data: Data): Promise<Candidate[]> {
+  const { device } = gpu;
+  const subgroups = gpu.info.features.includes('subgroups');
+  const filled = (values: Float32Array, label: string) => {
+    const buffer = gpu.buffer(values.byteLength, label);
+    device.queue.writeBuffer(buffer, 0, values as Float32Array<ArrayBuffer>);
+    return buffer;
+  };
+  const operands = [filled(data.a, 'a'), filled(data.b, 'b'), gpu.buffer(4 * m * n, 'y')];
+  const own = tiles.map((tile) => ({
+    name: `${tile.rows}x${4 * tile.columns}${tile.shared ? ', rows shared by a quad' : ''}`,
+    shared: tile.shared ?? false,
+    ...tileSource(tile, [m, k, n], device.adapterInfo.subgroupMaxSize),
+  }));
+  const others = kernel
+    ? peers
+        .filter((t) => t.kind !== 'shared' || n % 64 === 0)
+        .map((t) => ({ name: t.name, shared: false, ...kernel!(t, m, n, k) }))
+    : [];
+  return Promise.all(
+    [...own, ...others]
       .filter((t) => subgroups || !t.shared)
-      .map(async (tile) => {
-        const { code, grid } = tileSource(tile, m, n, k);
+      .map(async ({ name, code, grid }) => {
         const pipeline = await device.createComputePipelineAsync({
           layout: 'auto',
-          compute: { module: device.createShaderModule({ code }) },
+          compute: { module: device.createShaderModule({ code }), entryPoint: 'main' },
         });
         const group = device.createBindGroup({
           layout: pipeline.getBindGroupLayout(0),
           entries: operands.map((b, binding) => ({ binding, resource: { buffer: b } })),
         });
-        const time = async () => {
+        const run = () => {
           const encoder = device.createCommandEncoder();
           const pass = encoder.beginComputePass();
           pass.setPipeline(pipeline);
           pass.setBindGroup(0, group);
           pass.dispatchWorkgroups(...grid);
           pass.end();
-          const from = performance.now();
           device.queue.submit([encoder.finish()]);
-          await device.queue.onSubmittedWorkDone();
-          return (2 * m * n * k) / (performance.now() - from) / 1e6;
         };
-        return {
-          name: `${tile.rows}x${4 * tile.columns}${tile.shared ? ', rows shared by a quad' : ''}`,
-          time,
-          rates: [] as number[],
-        };
+        return { name, rates: [], run };
       }),
   );
-  for (const r of runs) await r.time();
-  for (let t = 0; t < steps; t++) {
-    await takeTurn();
-    for (const r of runs) r.rates.push(await r.time());
-  }
-  const { vendor, architecture, description } = adapter.info;
-  return {
-    tiles: runs.map(({ name, rates }) => ({ name, rates })),
-    shape: [m, k, n],
-    adapter: description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter',
-  };
+}
+
+async function ownProduct(gpu: Gpu, [m, k, n]: FloorArguments['shape'], data: Data): Promise<Candidate> {
+  const state = new State(gpu, []);
+  state.setFrozen('a', data.a);
+  state.setFrozen('b', data.b);
+  const y = matmul(parameter('a', [m, k]), parameter('b', [k, n]));
+  const program = await compile(state, { label: 'product', outputs: { y } });
+  return { name: "the engine's own", rates: [], run: () => program.run() };
 }
 
 Object.assign(globalThis, { bench });

@@ -1,6 +1,6 @@
 // The counters wrap WebGPU before anything uses it.
 import './counters.ts';
-import { copy, Gpu, type Program, State } from '../../gpu-shaders/index.ts';
+import { compile, copy, Gpu, input, type Program, State } from '../../gpu-shaders/index.ts';
 import { adamw, hyperVector } from '../../gpu-shaders/train/optimiser.ts';
 import { compileTrainStep } from '../../gpu-shaders/train/step.ts';
 import { openFolder } from '../../models/checkpoints/folder.ts';
@@ -9,6 +9,7 @@ import { methodById } from '../../models/methods/index.ts';
 import { noBase, startValue } from '../../models/methods/start.ts';
 import { openModel } from '../../models/open.ts';
 import { inputs, traceClassification, trainedParameters } from '../../models/tasks/classification.ts';
+import { kernelTimes } from '../../workers/session/profile.ts';
 import {
   compilePrefix,
   compileTraining,
@@ -20,69 +21,94 @@ import {
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
 import { type Measured, run } from './measure.ts';
 import { normal } from './model.ts';
-import { kernelTimes } from './profile.ts';
 
 export interface LiteArguments {
-  steps: number;
+  side: number;
+  batch: number;
+  /** The backbone's features alone, or a step of the default LoRA as a session runs it, on one made-up batch. */
+  part: 'forward' | 'step';
+  /** Whether the step reads cached values, or computes everything from the pixels. */
   cached: boolean;
+  steps: number;
   profile: boolean;
 }
 
-export const lite = { side: 128, classes: 10 };
+const CLASSES = 10;
 
-/** One step of the default LoRA on the embedded default backbone, as a session runs it, on one made-up batch. */
-async function bench({ steps, cached, profile }: LiteArguments): Promise<Measured> {
+async function bench(args: LiteArguments): Promise<Measured> {
   const gpu = await Gpu.open(navigator.gpu);
-  const { state, shape } = await opened(gpu);
-  const batch = PREFIX_BATCH;
-  const pixels = normal(batch * 3 * lite.side ** 2, 1, 77);
-  const cut = cached ? await cutValues(state, shape, pixels) : undefined;
-
-  let program: Program | undefined;
-  const made = async () => {
-    const p = cached ? await compileTraining(state, shape) : await wholeStep(state, shape, batch);
-    p.write(inputs.pixels, pixels);
-    for (const [name, values] of cut ?? []) p.write(name, values);
-    p.write(
-      inputs.labels,
-      Uint32Array.from({ length: batch }, (_, i) => i % lite.classes),
-    );
-    p.write(inputs.weights, new Float32Array(batch).fill(1 / batch));
-    for (const k of shape.attachment.knobs) p.write(`knob:${k.name}`, Float32Array.of(k.value));
-    return p;
-  };
-  const measured = await run(
-    {
-      async step(t) {
-        program ??= await made();
-        program.write(
-          'hyper',
-          hyperVector({ lr: 1e-3, weightDecay: 0.01, clip: 0, lossScale: 1, step: t }, adamw),
-        );
-        program.run();
-        const { loss } = await program.collect(['loss']);
-        await gpu.device.queue.onSubmittedWorkDone();
-        return loss[0];
-      },
-    },
-    steps,
-  );
-  return { ...measured, kernels: profile ? await kernelTimes(program!) : undefined };
+  const { state, shape } = await opened(gpu, args);
+  const pixels = normal(args.batch * 3 * args.side ** 2, 1, 77);
+  return args.part === 'forward'
+    ? forwards(state, shape, pixels, args)
+    : trainingSteps(gpu, state, shape, pixels, args);
 }
 
-async function opened(gpu: Gpu): Promise<{ state: State; shape: RunShape }> {
+async function forwards(
+  state: State,
+  { model }: RunShape,
+  pixels: Float32Array,
+  { batch, side, steps }: LiteArguments,
+): Promise<Measured> {
+  const { features } = model.trace(input('pixels', [batch, 3, side, side], { sample: true }));
+  const program = await compile(state, { label: 'forward', outputs: { features: copy(features) } });
+  program.write('pixels', pixels);
+  let values = new Float32Array();
+  const forward = async () => {
+    program.run();
+    values = (await program.collect(['features'])).features as Float32Array<ArrayBuffer>;
+  };
+  const measured = await run({ forward }, 0, steps);
+  return { ...measured, values: [...values.slice(0, 256)] };
+}
+
+async function trainingSteps(
+  gpu: Gpu,
+  state: State,
+  shape: RunShape,
+  pixels: Float32Array,
+  { batch, cached, steps, profile }: LiteArguments,
+): Promise<Measured> {
+  const cut = cached ? await cutValues(state, shape, pixels, batch) : new Map<string, Float32Array>();
+  const program = cached ? await compileTraining(state, shape) : await wholeStep(state, shape, batch);
+  program.write(inputs.pixels, pixels);
+  for (const [name, values] of cut) program.write(name, values);
+  program.write(
+    inputs.labels,
+    Uint32Array.from({ length: batch }, (_, i) => i % CLASSES),
+  );
+  program.write(inputs.weights, new Float32Array(batch).fill(1 / batch));
+  for (const k of shape.attachment.knobs) program.write(`knob:${k.name}`, Float32Array.of(k.value));
+  const step = async (t: number) => {
+    const hyper = { lr: 1e-3, weightDecay: 0.01, clip: 0, lossScale: 1, step: t };
+    program.write('hyper', hyperVector(hyper, adamw));
+    program.run();
+    const { loss } = await program.collect(['loss']);
+    await gpu.device.queue.onSubmittedWorkDone();
+    return loss[0];
+  };
+  const measured = await run({ step }, steps);
+  const kernels = profile ? await kernelTimes(program) : null;
+  return {
+    ...measured,
+    flops: { step: program.report.flops, prefix: 0 },
+    ...(kernels ? { kernels } : {}),
+  };
+}
+
+async function opened(gpu: Gpu, { side, batch }: LiteArguments): Promise<{ state: State; shape: RunShape }> {
   const names = ['config.json', 'model.safetensors'];
   const read = async (name: string) => {
-    const response = await fetch(`/files/efficientnet-lite0/${name}`);
+    const response = await fetch(`/weights/efficientnet-lite0/${name}`);
     return [name, bytesSource(new Uint8Array(await response.arrayBuffer()))] as const;
   };
   const model = openModel(await openFolder(new Map(await Promise.all(names.map(read)))));
   const method = methodById('lora');
-  const given = { image_size: lite.side, batch_size: PREFIX_BATCH };
+  const given = { image_size: side, batch_size: batch };
   const settings = completeSettings(method, given, defaultSettings(method, model, 600));
   const attachment = method.attach(model, settings);
-  const shape = { model, attachment, classes: lite.classes, settings };
-  const parameters = trainedParameters(model, attachment, lite.classes);
+  const shape = { model, attachment, classes: CLASSES, settings };
+  const parameters = trainedParameters(model, attachment, CLASSES);
   const state = new State(
     gpu,
     parameters.map((p) => ({ name: p.name, type: { shape: p.shape, dtype: 'f32' } })),
@@ -92,25 +118,35 @@ async function opened(gpu: Gpu): Promise<{ state: State; shape: RunShape }> {
   return { state, shape };
 }
 
+/** The cached values of the batch, computed as a session does: `PREFIX_BATCH` pictures at a time. */
 async function cutValues(
   state: State,
   shape: RunShape,
   pixels: Float32Array,
+  batch: number,
 ): Promise<Map<string, Float32Array>> {
   const { program, rows } = await compilePrefix(state, shape);
-  program.write(inputs.pixels, pixels);
-  program.run();
-  const names = rows.map((_, i) => cutName(i));
-  const values = await program.collect(names);
+  const parts = new Map(rows.map((row) => [row.name, new Float32Array((row.bytes / 4) * batch)]));
+  const size = pixels.length / batch;
+  for (let from = 0; from < batch; from += PREFIX_BATCH) {
+    const count = Math.min(PREFIX_BATCH, batch - from);
+    program.write(inputs.pixels, pixels.slice(from * size, (from + count) * size));
+    program.run();
+    const names = rows.map((_, i) => cutName(i));
+    const values = await program.collect(names);
+    rows.forEach(({ name, bytes }) => {
+      parts.get(name)!.set(values[name].slice(0, (bytes / 4) * count), (from * bytes) / 4);
+    });
+  }
   program.destroy();
-  return new Map(names.map((n) => [n, values[n]]));
+  return parts;
 }
 
 function wholeStep(state: State, { model, attachment, settings }: RunShape, batch: number): Promise<Program> {
   const { loss, hits } = traceClassification(model, attachment, {
-    classes: lite.classes,
+    classes: CLASSES,
     batch,
-    side: lite.side,
+    side: settings.image_size as number,
     labelSmoothing: settings.label_smoothing as number,
     training: true,
   });

@@ -1,100 +1,116 @@
-import { writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { parseArgs } from 'node:util';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { withVulkan } from '../cli/gpu.ts';
 import { runTogether } from './browser.ts';
-import { type ContestName, contestNames, contestOf, type Request, weightsFolder } from './contest.ts';
-import type { FloorResult } from './floor.page.ts';
-import type { Measured } from './measure.ts';
-import { installPeers, type Peer, peerNames, peersMissing } from './peers.ts';
-import { disagreement, report } from './report.ts';
+import { type Command, CommandError, commandOf, help } from './command.ts';
+import { type ContestResult, contestResult, contestSpec, entriesOf, workloadOf } from './contest.ts';
+import { epochsTable, measureEpochs } from './epochs.ts';
+import { bundleGpu } from './gpu/bundle.ts';
+import type { GpuResult } from './gpu/result.ts';
+import { growthTable, measureGrowth } from './growth.ts';
+import { liteForwardTable, liteStepTable, measureLite } from './lite.ts';
+import { type ModelName, ShapeError } from './model.ts';
+import { renderDocs } from './page.ts';
+import { installPeers, peersMissing } from './peers.ts';
+import { measurePhotos, photosLine, photosTable } from './photos.ts';
+import { contestText, textTable } from './report.ts';
+import { type Benchmarks, readBenchmarks, taken, writeBenchmarks } from './store.ts';
 
-const help = `npm run bench -- [vit|bert|lite]… [--full] [--steps=5] [--peers=jax,tfjs|none] [--profile]
+/** Largest relative difference between engines' losses that still is agreement. */
+const AGREE = 1e-3;
 
-One LoRA training step of each model, in our engine and the peers', taking turns in one browser.
-  vit, bert       ViT-Tiny/16 at 224 px, 4 blocks, batch 4; a small BERT, 2 layers, batch 4, 128 tokens (the default)
-  lite            EfficientNet-Lite0 at 128 px, batch 8; ours alone
-  --full          12 blocks and 6 layers, batch 8
-  --depth, --batch  other sizes
-  --steps=N       steps of each engine, the first two being warm-up (5)
-  --peers=…       which peers run beside ours; none for ours and the floor alone
-  --profile       our step's GPU time by kernel
-  --out=FILE      everything measured, as JSON
-
-Exit codes: 0 losses agree, 1 they do not, 2 the command line is wrong.`;
-
-interface CommandLine extends Request {
-  contests: ContestName[];
-  out?: string;
-}
-
-function commandLine(argv: readonly string[]): CommandLine | null {
-  const { values, positionals } = parseArgs({
-    args: [...argv],
-    allowPositionals: true,
-    options: {
-      full: { type: 'boolean', default: false },
-      depth: { type: 'string' },
-      batch: { type: 'string' },
-      steps: { type: 'string', default: '5' },
-      peers: { type: 'string', default: peerNames.join(',') },
-      profile: { type: 'boolean', default: false },
-      out: { type: 'string' },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
-  const contests = (positionals.length ? positionals : ['vit', 'bert']) as ContestName[];
-  const peers = (values.peers === 'none' ? [] : values.peers.split(',')) as Peer[];
-  const number = (text?: string) => (text === undefined ? undefined : Number(text));
-  const steps = Number(values.steps);
-  const right =
-    contests.every((c) => contestNames.includes(c)) &&
-    peers.every((p) => peerNames.includes(p)) &&
-    steps >= 1 &&
-    !values.help;
-  const sizes = { full: values.full, depth: number(values.depth), batch: number(values.batch) };
-  return right ? { contests, peers, steps, sizes, profile: values.profile, out: values.out } : null;
-}
+const argv = process.argv.slice(2);
 
 async function main(): Promise<number> {
-  let asked: CommandLine | null = null;
-  try {
-    asked = commandLine(process.argv.slice(2));
-  } catch (error) {
-    console.error((error as Error).message);
+  const command = commandOf(argv);
+  if (command.photos !== undefined) withVulkan();
+  if (command.bundleGpu) {
+    await bundleGpu();
+    return 0;
   }
-  if (!asked) {
-    console.error(help);
-    return process.argv.includes('--help') ? 0 : 2;
+  if (command.takeGpu !== undefined) {
+    const result = JSON.parse(readFileSync(command.takeGpu, 'utf8')) as GpuResult;
+    writeBenchmarks({ ...readBenchmarks(), gpu: taken(result, argv) });
   }
+  if (command.render || command.takeGpu !== undefined) {
+    renderDocs(readBenchmarks());
+    return 0;
+  }
+  const found: Benchmarks = { contests: {}, epochs: {} };
+  let fine = true;
+  for (const name of command.models) {
+    if (name === 'lite') {
+      found.lite = taken(await measureLite(command), argv);
+      console.log(`\nEfficientNet-Lite0 at ${found.lite.result.side} px, batch ${found.lite.result.batch}`);
+      console.log(textTable(liteForwardTable(found.lite.result)));
+      console.log(`\n${textTable(liteStepTable(found.lite.result))}`);
+    } else {
+      const result = await contest(name, command);
+      found.contests[result.workload] = taken(result, argv);
+      console.log(contestText(result));
+      fine &&= result.apart <= AGREE;
+    }
+  }
+  if (command.epochs)
+    for (const name of ['vit', 'bert'] as const) {
+      const result = await measureEpochs(name, command);
+      found.epochs[name] = taken(result, argv);
+      console.log(`\n${textTable(epochsTable([result]))}`);
+      fine &&= result.apart <= AGREE;
+    }
+  if (command.growth) {
+    found.growth = taken(await measureGrowth(), argv);
+    console.log(`\n${textTable(growthTable(found.growth.result))}`);
+  }
+  if (command.photos !== undefined) {
+    found.photos = taken(await measurePhotos(command.photos), argv);
+    console.log(`\n${photosLine(found.photos.result)}\n${textTable(photosTable(found.photos.result))}`);
+  }
+  if (command.json) writeFileSync(command.json, `${JSON.stringify(flat(found), null, 1)}\n`);
+  if (command.write) {
+    const before = readBenchmarks();
+    const all = {
+      ...before,
+      ...found,
+      contests: { ...before.contests, ...found.contests },
+      epochs: { ...before.epochs, ...found.epochs },
+    };
+    writeBenchmarks(all);
+    renderDocs(all);
+  }
+  return fine ? 0 : 1;
+}
+
+async function contest(name: ModelName, asked: Command): Promise<ContestResult> {
   const missing = asked.peers.length ? peersMissing() : null;
   if (missing) console.log(missing);
-  const request = { ...asked, peers: missing ? [] : asked.peers };
-  if (request.peers.length) installPeers();
-  let agree = true;
-  const results = [];
-  for (const name of asked.contests) {
-    const contest = contestOf(name, request);
-    const [floor, ...rest] = await runTogether(contest.entries, weightsFolder);
-    const engines = rest.map(({ result, processor }, i) => ({
-      name: contest.entries[i + 1].name,
-      processor,
-      ...(result as Measured),
-    }));
-    console.log(report(contest, floor.result as FloorResult, engines));
-    agree &&= disagreement(contest, engines) <= 1e-3;
-    results.push({ title: contest.title, floor: floor.result, engines });
-  }
-  if (asked.out) {
-    const machine = { date: new Date().toISOString(), cpu: cpus()[0].model, cores: cpus().length };
-    writeFileSync(asked.out, `${JSON.stringify({ ...machine, results }, null, 1)}\n`);
-  }
-  return agree ? 0 : 1;
+  const command = missing ? { ...asked, peers: [] } : asked;
+  if (command.peers.length) installPeers();
+  const spec = contestSpec(name, command);
+  const entries = entriesOf(spec, command);
+  return contestResult(workloadOf(name, command), spec, entries, await runTogether(entries));
+}
+
+/** `--json`: every run of every contest in one list; the floor is that contest's in which we reach the least of it. */
+function flat(found: Benchmarks): object {
+  const contests = Object.values(found.contests).map((c) => c.result);
+  const [floor] = contests.map((c) => c.floor).sort((a, b) => a.share - b.share);
+  const { date, cpu, cores } = taken(null, argv);
+  return {
+    date,
+    cpu,
+    cores,
+    runs: contests.flatMap((c) => c.runs),
+    floor: floor ? { gflops: floor.gflops, share: floor.share } : null,
+    ...found,
+  };
 }
 
 main().then(
   (code) => process.exit(code),
   (error: Error) => {
-    console.error(`bench: ${error.message}`);
-    process.exit(1);
+    const wrong = error instanceof CommandError || error instanceof ShapeError;
+    if (error.message) console.error(`bench: ${error.message}`);
+    if (error instanceof CommandError) console.error(help);
+    process.exit(wrong ? (error.message ? 2 : 0) : 1);
   },
 );

@@ -1,5 +1,5 @@
+import type { KernelTime } from '../../workers/protocol.ts';
 import { type Counted, gpu, since, snapshot } from './counters.ts';
-import type { KernelTime } from './profile.ts';
 
 /** What a page hands back. Milliseconds are of wall clock. */
 export interface Measured {
@@ -9,8 +9,15 @@ export interface Measured {
   forwards: number[];
   /** What the last step asked of WebGPU. */
   perStep: Record<Counted, number>;
+  /** Buffers, bind groups and pipelines made in step 3 and later, all together. */
+  madeLate: number;
   /** Most bytes that GPU buffers held at once while training. */
   peakBytes: number;
+  /** Ours alone: operations by the compiler's count, bytes by its plan. */
+  flops?: { step: number; prefix: number };
+  plannedBytes?: number;
+  /** The first values that a forward pass gave, to hold engines against each other. */
+  values?: number[];
   /** A step's time on the GPU by kernel, where it was asked for. */
   kernels?: KernelTime[];
 }
@@ -27,9 +34,19 @@ declare global {
   var takeTurn: () => Promise<void>;
 }
 
+/** Steps that warm an engine up; they are not timed. */
+export const WARM = 2;
+
 /** Runs an engine's steps and forward passes, taking turns with the other engines of the run. */
 export async function run(engine: Engine, steps: number, forwards = 3): Promise<Measured> {
-  const result: Measured = { losses: [], steps: [], forwards: [], perStep: since(gpu), peakBytes: 0 };
+  const result: Measured = {
+    losses: [],
+    steps: [],
+    forwards: [],
+    perStep: since(gpu),
+    madeLate: 0,
+    peakBytes: 0,
+  };
   for (let t = 1; engine.step && t <= steps; t++) {
     await takeTurn();
     const before = snapshot();
@@ -37,6 +54,8 @@ export async function run(engine: Engine, steps: number, forwards = 3): Promise<
     result.losses.push(await engine.step(t));
     result.steps.push(performance.now() - from);
     result.perStep = since(before);
+    const { buffers, groups, pipelines } = result.perStep;
+    if (t > WARM) result.madeLate += buffers + groups + pipelines;
   }
   result.peakBytes = gpu.peak;
   for (let i = 0; engine.forward && i < forwards; i++) {

@@ -15,6 +15,6 @@ test('weights, labels and operations are those that the peers state', () => {
   };
   expect(giga(vit)).toEqual([3.536, 7.117]);
   expect(giga(bert)).toEqual([3.85, 7.418]);
-  expect(giga(specOf('vit', { full: true }))).toEqual([20.29, 42.73]);
-  expect(giga(specOf('bert', { full: true }))).toEqual([23.1, 46.54]);
+  expect(giga(specOf('vit', 'full'))).toEqual([20.29, 42.73]);
+  expect(giga(specOf('bert', 'full'))).toEqual([23.1, 46.54]);
 });

@@ -22,9 +22,11 @@ export interface Spec {
   rank: number;
   /** Factor of the adapters' product: alpha / rank. */
   scale: number;
+  /** The lowest block with adapters. */
+  adaptedFrom: number;
 }
 
-const lora = { rank: 8, scale: 2 };
+const lora = { rank: 8, scale: 2, adaptedFrom: 0 };
 const full: Record<ModelName, Spec> = {
   vit: {
     ...lora,
@@ -63,12 +65,36 @@ export const knownLosses: Record<ModelName, number[]> = {
   bert: [0.972586, 0.739142, 0.541245, 0.384565, 0.27021],
 };
 
-export function specOf(
-  model: ModelName,
-  options: { full?: boolean; depth?: number; batch?: number } = {},
-): Spec {
-  const base = { ...full[model], ...(options.full ? {} : reduced[model]) };
-  return { ...base, depth: options.depth ?? base.depth, batch: options.batch ?? base.batch };
+export type Form = 'reduced' | 'full';
+
+/** What a shape may be given instead of the form's own. */
+export interface Sizes {
+  blocks?: number;
+  dim?: number;
+  heads?: number;
+  tokens?: number;
+  batch?: number;
+  rank?: number;
+  adaptedFrom?: number;
+}
+
+/** A shape that cannot be. */
+export class ShapeError extends Error {
+  override name = 'ShapeError';
+}
+
+export function specOf(model: ModelName, form: Form = 'reduced', sizes: Sizes = {}): Spec {
+  const base = { ...full[model], ...(form === 'full' ? {} : reduced[model]) };
+  const { blocks = base.depth, ...rest } = sizes;
+  const given = Object.fromEntries(Object.entries(rest).filter(([, v]) => v !== undefined));
+  const spec: Spec = { ...base, ...given, depth: blocks };
+  if (sizes.dim !== undefined) spec.mlp = 4 * spec.dim;
+  const whole = [spec.depth, spec.dim, spec.heads, spec.tokens, spec.batch, spec.rank];
+  if (!whole.every((n) => Number.isInteger(n) && n > 0))
+    throw new ShapeError('Blocks, dim, heads, tokens, batch and rank are whole numbers from 1 on.');
+  if (spec.dim % 4 || spec.dim % spec.heads)
+    throw new ShapeError(`A width of ${spec.dim} is no multiple of 4 and of ${spec.heads} heads.`);
+  return spec;
 }
 
 /** Uniform values in [0, 1): the generator mulberry32. */
@@ -134,10 +160,11 @@ export function weightsOf(s: Spec): { frozen: Map<string, Weight>; trained: Map<
     });
     dense(`${i}.up`, s.dim, s.mlp, seed + 4);
     dense(`${i}.down`, s.mlp, s.dim, seed + 5);
-    ['q', 'v'].forEach((n, j) => {
-      trained.set(`${i}.${n}.a`, drawn([s.dim, s.rank], seed + 6 + j));
-      trained.set(`${i}.${n}.b`, filled([s.rank, s.dim], 0));
-    });
+    if (i >= s.adaptedFrom)
+      ['q', 'v'].forEach((n, j) => {
+        trained.set(`${i}.${n}.a`, drawn([s.dim, s.rank], seed + 6 + j));
+        trained.set(`${i}.${n}.b`, filled([s.rank, s.dim], 0));
+      });
   }
   return { frozen, trained };
 }
@@ -162,8 +189,9 @@ export function modelFlops(s: Spec): { forward: number; step: number } {
   const factor = 2 * 2 * rows * s.dim * s.rank;
   const head = 2 * s.batch * s.dim * s.classes;
   const embed = 2 * s.batch * (s.tokens - 1) * s.patch * s.dim;
-  const forward = embed + s.depth * (4 * square + mlp + 2 * scores + 2 * factor) + head;
+  const adapted = s.depth - s.adaptedFrom;
+  const forward = embed + s.depth * (4 * square + mlp + 2 * scores) + adapted * 2 * factor + head;
   const block = square + mlp + 4 * scores + 3 * factor;
-  const back = s.depth * block + (s.depth - 1) * (3 * square + factor) + 2 * head - scores;
+  const back = adapted * block + (adapted - 1) * (3 * square + factor) + 2 * head - scores;
   return { forward, step: forward + back };
 }

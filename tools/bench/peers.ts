@@ -2,15 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Plugin } from 'esbuild';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const source = join(root, '..', 'shared', 'bench-peers');
 const copy = join(root, '.cache', 'bench-peers');
 
-const pages = { jax: 'train-jax.page.js', tfjs: 'train-tfjs.page.js' } as const;
+const pages = { 'jax-js': 'train-jax.page.js', tfjs: 'train-tfjs.page.js' } as const;
 export type Peer = keyof typeof pages;
 export const peerNames = Object.keys(pages) as Peer[];
-export const peerTitles: Record<Peer, string> = { jax: 'jax-js', tfjs: 'TensorFlow.js' };
 
 /** Why the peers cannot run here, or null. */
 export function peersMissing(): string | null {
@@ -39,3 +39,15 @@ export function installPeers(): void {
 }
 
 export const peerPage = (peer: Peer): string => join(copy, 'src', pages[peer]);
+
+/** The floor's page asks for the peers' generator of tiles; where they are not here, it gets none. */
+export const peerTiles: Plugin = {
+  name: 'peer-tiles',
+  setup(b) {
+    const file = join(source, 'src', 'wgsl.js');
+    b.onResolve({ filter: /^peer-tiles$/ }, () =>
+      existsSync(file) ? { path: file } : { path: 'none', namespace: 'peer-tiles' },
+    );
+    b.onLoad({ filter: /.*/, namespace: 'peer-tiles' }, () => ({ contents: 'export const kernel = null;' }));
+  },
+};

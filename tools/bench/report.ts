@@ -1,118 +1,132 @@
-import type { Contest } from './contest.ts';
-import type { FloorResult } from './floor.page.ts';
-import type { Measured } from './measure.ts';
-import type { KernelTime } from './profile.ts';
+import type { KernelTime } from '../../workers/protocol.ts';
+import type { ContestResult, Run } from './contest.ts';
 
-export interface Engine extends Measured {
-  name: string;
-  /** The GPU process's processor time in each turn, in milliseconds; empty where it cannot be read. */
-  processor: readonly number[];
-}
-
-/** Steps that warm an engine up; they are not timed. */
-const WARM = 2;
 /** Kernels that a profile lists. */
 const KERNELS = 16;
 
-export const median = (xs: readonly number[]): number => [...xs].sort((a, b) => a - b)[xs.length >> 1];
+const ms = (x: number | null): string => (x === null ? '–' : x.toFixed(x < 10 ? 2 : 0));
+const times = (x: number): string => `${x.toFixed(2)}×`;
+export const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(bytes < 1e7 ? 2 : 1);
+export const percent = (x: number): string => `${(100 * x).toFixed(0)} %`;
 
-/** Steps after the warm-up, or the last one where there are no more. */
-const timed = (m: Engine, list: readonly number[]) =>
-  list.slice(Math.min(WARM, m.steps.length - 1), m.steps.length);
+export const engineTitles: Record<Run['engine'], string> = {
+  graft: 'ours',
+  'jax-js': 'jax-js',
+  tfjs: 'TensorFlow.js',
+};
+const titleOf = ({ engine, variant }: Run) =>
+  variant ? `${engineTitles[engine]}, ${variant}` : engineTitles[engine];
 
-/** Largest relative difference between losses of the same step, over all engines and what is known of the model. */
-export function disagreement({ known }: Pick<Contest, 'known'>, engines: readonly Engine[]): number {
-  const lists = [...engines.map((e) => e.losses), known].filter((l) => l.length);
-  let worst = 0;
-  for (const list of lists)
-    list.slice(0, lists[0].length).forEach((loss, i) => {
-      const apart = Math.abs(loss / lists[0][i] - 1);
-      worst = Math.max(worst, Number.isFinite(apart) ? apart : Number.POSITIVE_INFINITY);
-    });
-  return worst;
+export function describeSpec({
+  model,
+  depth,
+  batch,
+  tokens,
+  dim,
+  heads,
+  rank,
+}: ContestResult['spec']): string {
+  const name = model === 'vit' ? 'ViT' : 'BERT';
+  return `${name}: ${depth} blocks of width ${dim}, ${heads} heads, ${tokens} tokens, batch ${batch}, rank ${rank}`;
 }
 
-/** The printed comparison: a row for each engine, ratios against the first. */
-export function report(contest: Contest, floor: FloorResult, engines: readonly Engine[]): string {
-  // Best against best: a floor is what can be reached, and others' load can only hide it.
-  const tiles = floor.tiles
-    .map(({ name, rates }) => ({ name, rate: Math.max(...rates) }))
-    .sort((a, b) => b.rate - a.rate);
-  const floorMs = contest.flops === null ? null : contest.flops / tiles[0].rate / 1e6;
-  const head = [
-    'engine',
-    'step ms',
-    'range',
-    'engine / ours',
-    'best / floor',
-    'forward ms',
-    'GPU process ms',
-    'engine / ours',
-    'peak MB',
-    ...Object.keys(engines[0].perStep),
+/** Rows of the step's table: times, and how many of ours go into a peer's. */
+export function stepTable({ runs, flops, floor }: ContestResult): string[][] {
+  const floorMs = flops / floor.gflops / 1e6;
+  const peers = (['jax-js', 'tfjs'] as const).flatMap((e) => runs.filter((r) => r.engine === e));
+  return [
+    [
+      'engine',
+      'step ms',
+      'range',
+      'of the floor',
+      ...peers.map((p) => `faster than ${engineTitles[p.engine]}`),
+      'forward ms',
+      'GPU process ms',
+    ],
+    ...runs.map((r) => [
+      titleOf(r),
+      ms(r.median_ms),
+      r.range_ms.map((x) => ms(x)).join('–'),
+      // The floor is of every row; it says nothing of a step that leaves some out.
+      r === runs[0] || r.engine !== 'graft' ? percent(floorMs / r.median_ms) : '–',
+      ...peers.map((p) => times(p.median_ms / r.median_ms)),
+      ms(r.forward_ms),
+      ms(r.processor_ms),
+    ]),
   ];
-  const apart = disagreement(contest, engines);
+}
+
+/** Rows of what a step asks of WebGPU, and of memory. */
+export function counterTable({ runs }: ContestResult): string[][] {
+  return [
+    ['engine', 'peak MB', 'planned MB', 'made in step 3 and later', ...Object.keys(runs[0].per_step)],
+    ...runs.map((r) => [
+      titleOf(r),
+      megabytes(r.peak_bytes),
+      r.planned_bytes === undefined ? '–' : megabytes(r.planned_bytes),
+      String(r.made_late),
+      ...Object.values(r.per_step).map(String),
+    ]),
+  ];
+}
+
+export const agreementLine = ({ apart, runs }: ContestResult): string =>
+  `Losses of ours: ${runs[0].losses.map((l) => l.toFixed(6)).join(' ')}. All within ${apart.toExponential(1)} (relative): ${apart <= 1e-3 ? 'they agree' : 'THEY DO NOT AGREE'}.`;
+
+export const floorLine = ({ floor, flops }: ContestResult): string =>
+  `Floor: ${(flops / 1e9).toFixed(3)} GFLOP at ${floor.gflops.toFixed(2)} GFLOP/s (${floor.tile}, ${floor.shape.join('×')}) are ${(flops / floor.gflops / 1e6).toFixed(0)} ms.`;
+
+export function contestText(r: ContestResult): string {
   return [
     '',
-    `${contest.title}, on ${floor.adapter}`,
-    `tiles on ${floor.shape.join('x')}, GFLOP/s: ${tiles.map((t) => `${t.name} ${t.rate.toFixed(2)}`).join(', ')}`,
-    ...(floorMs === null
-      ? []
-      : [`floor: ${floorMs.toFixed(0)} ms, a step's operations at the best tile's best rate`]),
-    table([head, ...engines.map((e) => row(e, engines[0], floorMs))]),
-    'GPU process ms: its processor time in a step; where it does the computing, it depends less on the load than the clock.',
-    `losses of ${engines[0].name}: ${engines[0].losses.map((l) => l.toFixed(6)).join(' ')}`,
-    `all losses${contest.known.length ? ' and the known ones' : ''} within ${apart.toExponential(1)} (relative): ${apart <= 1e-3 ? 'they agree' : 'THEY DO NOT AGREE'}`,
-    ...engines.flatMap((e) => (e.kernels ? ['', profileOf(e.name, e.kernels)] : [])),
+    `${describeSpec(r.spec)}, on ${r.adapter}`,
+    `tiles, GFLOP/s: ${r.floor.tiles.map((t) => `${t.name} ${t.gflops.toFixed(2)}`).join('; ')}`,
+    floorLine(r),
+    textTable(stepTable(r)),
+    '',
+    textTable(counterTable(r)),
+    ...r.left_out.map(({ engine, reason }) => `${engine} is left out: ${reason}`),
+    agreementLine(r),
+    ...r.runs.flatMap((run) => (run.kernels ? ['', profileText(run, r.floor.gflops)] : [])),
   ].join('\n');
 }
 
-function row(e: Engine, ours: Engine, floorMs: number | null): string[] {
-  const ms = median(timed(e, e.steps));
-  const processor = median(timed(e, e.processor));
-  const forward = median(e.forwards.slice(1));
-  const whole = (x: number | undefined) => (x === undefined ? '-' : x.toFixed(0));
-  const ratio = (x: number | undefined, y: number | undefined | null) =>
-    x === undefined || !y ? '-' : (x / y).toFixed(2);
-  const range = timed(e, e.steps);
-  return [
-    e.name,
-    whole(ms),
-    `${whole(Math.min(...range))}-${whole(Math.max(...range))}`,
-    ratio(ms, median(timed(ours, ours.steps))),
-    ratio(Math.min(...range), floorMs),
-    whole(forward),
-    whole(processor),
-    ratio(processor, median(timed(ours, ours.processor))),
-    whole(e.peakBytes / 2 ** 20),
-    ...Object.values(e.perStep).map(String),
-  ];
-}
-
-function profileOf(name: string, kernels: readonly KernelTime[]): string {
+function profileText(run: Run, floor: number): string {
+  const kernels = run.kernels!;
   const all = kernels.reduce((n, k) => n + k.ms, 0);
-  const shown = kernels.slice(0, KERNELS);
   const rest = kernels.slice(KERNELS).reduce((n, k) => n + k.ms, 0);
-  const line = (label: string, count: string, ms: number, flops: number) => [
-    label,
-    count,
-    ms.toFixed(1),
-    `${((100 * ms) / all).toFixed(1)} %`,
-    flops ? (flops / ms / 1e6).toFixed(2) : '',
-  ];
   return [
-    `GPU time of a step of ${name}: ${all.toFixed(0)} ms`,
-    table([
-      ['kernel', 'times', 'ms', 'share', 'GFLOP/s'],
-      ...shown.map((k) => line(k.label, String(k.count), k.ms, k.flops)),
-      ...(rest ? [line('all others', '', rest, 0)] : []),
+    `GPU time of a step of ${titleOf(run)}: ${all.toFixed(0)} ms`,
+    textTable([
+      ['kernel', 'times', 'ms', 'share', 'GFLOP/s', 'of the floor', 'GB/s'],
+      ...kernels.slice(0, KERNELS).map((k) => kernelRow(k, all, floor)),
+      ...(rest ? [['all others', '', rest.toFixed(1), percent(rest / all), '', '', '']] : []),
     ]),
   ].join('\n');
 }
 
-function table(rows: readonly string[][]): string {
+function kernelRow(k: KernelTime, all: number, floor: number): string[] {
+  const rate = k.flops / k.ms / 1e6;
+  return [
+    k.label,
+    String(k.count),
+    k.ms.toFixed(1),
+    `${((100 * k.ms) / all).toFixed(1)} %`,
+    k.flops ? rate.toFixed(2) : '',
+    k.flops ? percent(rate / floor) : '',
+    (k.bytes / k.ms / 1e6).toFixed(2),
+  ];
+}
+
+export function textTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0].map((_, c) => Math.max(...rows.map((r) => r[c].length)));
   return rows
     .map((r) => r.map((cell, c) => (c ? cell.padStart(widths[c]) : cell.padEnd(widths[c]))).join('  '))
     .join('\n');
+}
+
+export function markdownTable([head, ...rows]: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), `|${head.map((_, i) => (i ? '--:' : '---')).join('|')}|`, ...rows.map(line)].join('\n');
 }

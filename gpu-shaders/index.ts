@@ -5,7 +5,12 @@
  * exported here, with a row in its test.
  */
 export * from './compile/build.ts';
-export { schedule } from './compile/schedule.ts';
+export * from './compile/options.ts';
+export { MemoryLimitError } from './compile/plan.ts';
+export * from './compile/prepare.ts';
+export { type Recomputed, schedule } from './compile/schedule.ts';
+export * from './compile/target.ts';
+export { isWorthTuning } from './compile/tune.ts';
 export * from './device.ts';
 export * from './graph/gradient.ts';
 export * from './graph/leaves.ts';

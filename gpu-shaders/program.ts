@@ -1,7 +1,9 @@
+import type { Recomputed } from './compile/schedule.ts';
 import type { Gpu } from './device.ts';
 import type { DType } from './graph/tensor.ts';
 import { type Timed, timeDispatches } from './profile.ts';
 import type { Slice } from './state.ts';
+import { Submits } from './submits.ts';
 
 export interface Report {
   label: string;
@@ -13,6 +15,8 @@ export interface Report {
   unsharedBytes: number;
   inputBytes: number;
   outputBytes: number;
+  /** What is computed again to stay within a memory limit; null where nothing is. */
+  recomputed: Recomputed | null;
 }
 
 /** A copy between buffers before the dispatches: a cached feature into a batch row. */
@@ -23,9 +27,6 @@ export interface Copy {
   toOffset: number;
   bytes: number;
 }
-
-/** On a software adapter a submission may hold this much work before it is cut, so that the driver stays responsive. */
-const SOFTWARE_FLOPS_PER_SUBMIT = 1.5e9;
 
 export interface Field {
   dtype: DType;
@@ -57,9 +58,24 @@ export interface ProgramParts {
 /** A compiled computation: a fixed list of dispatches over buffers made once. Running it allocates nothing. */
 export class Program {
   private readonly staging: GPUBuffer[] = [];
+  private stagingMade = 0;
   private dirty = false;
+  private readonly cuts: Submits;
+  /** Milliseconds of this thread that the last `run` took: writing inputs, encoding, submitting. */
+  encodeMs = 0;
 
-  constructor(private readonly parts: ProgramParts) {}
+  constructor(private readonly parts: ProgramParts) {
+    const { dispatches } = parts.report;
+    this.cuts = new Submits(
+      dispatches.map(({ flops, bytes }) => flops + bytes),
+      parts.gpu.info.software,
+    );
+  }
+
+  /** Submissions that a run makes, and the GPU time of one in milliseconds once the first runs are over. */
+  get pace(): { submits: number; milliseconds: number | null } {
+    return { submits: this.cuts.starts.length, milliseconds: this.cuts.milliseconds };
+  }
 
   get report(): Report {
     return this.parts.report;
@@ -97,28 +113,48 @@ export class Program {
 
   /** Runs once: pending inputs, then copies, then every dispatch. Returns when it is submitted, not when it is done. */
   run(copies: readonly Copy[] = []): void {
-    const { queue } = this.parts.gpu.device;
+    const { gpu, dispatches } = this.parts;
+    const { queue } = gpu.device;
+    const begun = performance.now();
     this.flush();
-    let encoder = this.parts.gpu.device.createCommandEncoder({ label: this.report.label });
-    addCopies(encoder, copies);
-    let pass = encoder.beginComputePass();
-    let flops = 0;
-    const limit = this.parts.gpu.info.software ? SOFTWARE_FLOPS_PER_SUBMIT : Number.POSITIVE_INFINITY;
-    for (const d of this.parts.dispatches) {
-      if (flops > 0 && flops + d.flops > limit) {
-        pass.end();
-        queue.submit([encoder.finish()]);
-        encoder = this.parts.gpu.device.createCommandEncoder({ label: this.report.label });
-        pass = encoder.beginComputePass();
-        flops = 0;
+    const { starts } = this.cuts;
+    const done = this.cuts.timesNext() ? this.timing(starts) : null;
+    for (const [i, start] of starts.entries()) {
+      const encoder = gpu.device.createCommandEncoder({ label: this.report.label });
+      if (i === 0) copyAll(encoder, copies);
+      const pass = encoder.beginComputePass();
+      const end = starts[i + 1] ?? dispatches.length;
+      for (let at = start; at < end; at++) {
+        const { pipeline, group, grid } = dispatches[at];
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, group);
+        pass.dispatchWorkgroups(grid[0], grid[1], grid[2]);
       }
-      pass.setPipeline(d.pipeline);
-      pass.setBindGroup(0, d.group);
-      pass.dispatchWorkgroups(...d.grid);
-      flops += d.flops;
+      pass.end();
+      queue.submit([encoder.finish()]);
+      done?.(i);
     }
-    pass.end();
-    queue.submit([encoder.finish()]);
+    this.encodeMs = performance.now() - begun;
+  }
+
+  /** A listener to the submissions of one run that hands their times on when all are over. */
+  private timing(starts: readonly number[]): (submission: number) => void {
+    const { queue } = this.parts.gpu.device;
+    const times: number[] = [];
+    let last = 0;
+    return (submission) => {
+      const submitted = performance.now();
+      queue.onSubmittedWorkDone().then(
+        () => {
+          const now = performance.now();
+          times.push(now - Math.max(last, submitted));
+          last = now;
+          if (submission === starts.length - 1) this.cuts.timed(starts, times);
+        },
+        // A lost device is told where the run's results are awaited.
+        () => undefined,
+      );
+    };
   }
 
   /**
@@ -151,11 +187,7 @@ export class Program {
   async collect<N extends string>(names: readonly N[]): Promise<Record<N, Float32Array>> {
     const slices = names.map((n) => this.output(n));
     const bytes = slices.reduce((n, s) => n + s.bytes, 0);
-    const found = this.staging.findIndex((b) => b.size >= bytes);
-    const buffer =
-      found >= 0
-        ? this.staging.splice(found, 1)[0]
-        : this.parts.gpu.device.createBuffer({ size: Math.ceil(bytes / 4) * 4, usage: 0x1 | 0x8 });
+    const buffer = this.stagingFor(bytes);
     const encoder = this.parts.gpu.device.createCommandEncoder();
     let at = 0;
     for (const s of slices) {
@@ -176,12 +208,32 @@ export class Program {
     return result;
   }
 
+  /** A free buffer to read back through. Where there is none, several are made: a step's results wait for two others. */
+  private stagingFor(bytes: number): GPUBuffer {
+    const fits = (b: GPUBuffer) => b.size >= bytes;
+    if (!this.staging.some(fits)) {
+      const size = Math.ceil(bytes / 4) * 4;
+      for (let n = this.stagingMade; n >= 0; n--) {
+        this.staging.push(
+          this.parts.gpu.device.createBuffer({ size, usage: 0x1 | 0x8 /* MAP_READ | COPY_DST */ }),
+        );
+        this.stagingMade++;
+      }
+    }
+    return this.staging.splice(this.staging.findIndex(fits), 1)[0];
+  }
+
   destroy(): void {
     for (const b of [...this.parts.owned, ...this.staging]) b.destroy();
   }
 }
 
 function addCopies(encoder: GPUCommandEncoder, copies: readonly Copy[]): void {
+  for (const c of copies)
+    encoder.copyBufferToBuffer(c.from, c.fromOffset, c.to.buffer, c.to.offset + c.toOffset, c.bytes);
+}
+
+function copyAll(encoder: GPUCommandEncoder, copies: readonly Copy[]): void {
   for (const c of copies)
     encoder.copyBufferToBuffer(c.from, c.fromOffset, c.to.buffer, c.to.offset + c.toOffset, c.bytes);
 }

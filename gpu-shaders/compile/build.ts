@@ -1,4 +1,5 @@
 import type { Gpu } from '../device.ts';
+import { workOf } from '../graph/cost.ts';
 import {
   type ConstantAttrs,
   type InputAttrs,
@@ -9,9 +10,10 @@ import {
 import { byteSize, type Tensor } from '../graph/tensor.ts';
 import { type Dispatch, type Field, Program, type Report } from '../program.ts';
 import type { Slice, State } from '../state.ts';
+import { everyOptimisation, type Optimisations } from './options.ts';
 import { type Schedule, type ScheduleRequest, schedule } from './schedule.ts';
-import type { Target } from './target.ts';
-import { targetFor } from './tune.ts';
+import { PLAIN, type Target } from './target.ts';
+import { isWorthTuning, tuned } from './tune.ts';
 import type { KernelCall, Place } from './writer.ts';
 
 /** Dispatches that run after the traced ones, on buffers of their own naming (the optimiser). */
@@ -26,13 +28,15 @@ export interface Tail {
   owned?: readonly GPUBuffer[];
 }
 
-export interface ProgramSpec extends Omit<ScheduleRequest, 'limit' | 'placed' | 'fold' | 'target'> {
+export interface ProgramSpec extends Pick<ScheduleRequest, 'outputs' | 'memory'> {
   label: string;
   /** Gradients to leave in the state's flat buffer, by the trainable's name. */
   gradients?: ReadonlyMap<string, Tensor>;
   tail?: Tail;
   /** Kernel forms to use instead of the measured ones. */
   target?: Target;
+  /** Switches that are not at their default, which is on. */
+  optimise?: Partial<Optimisations>;
 }
 
 /** Inputs and outputs up to this size share one buffer each, written and read back in one piece. */
@@ -41,17 +45,30 @@ const SMALL = 65536;
 /** Compiles traced outputs into a program over `state`. Constants are folded here, by a program that runs once. */
 export async function compile(state: State, spec: ProgramSpec): Promise<Program> {
   const { gpu } = state;
+  const { outputs, memory } = spec;
   const placed = new Map([...(spec.gradients ?? [])].map(([name, t]) => [t, `g:${name}`]));
+  const optimise = { ...everyOptimisation, ...spec.optimise };
   const target =
-    spec.target ??
-    (await targetFor(gpu, [...Object.values(spec.outputs), ...placed.keys()], (scratch, y, form) =>
-      compile(scratch, { label: 'measure', outputs: { y }, target: form }),
-    ));
-  const plan = schedule({ outputs: spec.outputs, placed, limit: gpu.maxBinding, target });
+    spec.target ?? (await targetFor(gpu, [...Object.values(outputs), ...placed.keys()], optimise));
+  const plan = schedule({ outputs, placed, limit: gpu.maxBinding, memory, target, optimise });
   for (const t of spec.tail?.inputs ?? []) plan.leaves.set(`p:input:${(t.node.attrs as InputAttrs).name}`, t);
   for (const [name, bytes] of Object.entries(spec.tail?.outputs ?? {}))
     plan.outputs.set(name, { key: `o:${name}`, dtype: 'f32', bytes });
   return new Builder(gpu, state, spec, plan).build(await foldConstants(state, plan.folded, target));
+}
+
+/** Which kernels are fastest on this device: measured once, by running the candidates on made-up numbers. */
+export function tune(gpu: Gpu): Promise<Target> {
+  return tuned(gpu, (state, y, target) => compile(state, { label: 'measure', outputs: { y }, target }));
+}
+
+/** Kernels for a computation: the plain ones where it is too small for a measurement to pay. */
+async function targetFor(
+  gpu: Gpu,
+  outputs: readonly Tensor[],
+  { tune: may }: Optimisations,
+): Promise<Target> {
+  return may && isWorthTuning(workOf(outputs)) ? tune(gpu) : PLAIN;
 }
 
 type Folded = Map<Tensor, Slice>;
@@ -63,7 +80,8 @@ async function foldConstants(
 ): Promise<{ slices: Folded; owned: GPUBuffer[] }> {
   if (!folded.length) return { slices: new Map(), owned: [] };
   const outputs = Object.fromEntries(folded.map((t, i) => [`folded${i}`, t]));
-  const plan = schedule({ outputs, limit: state.gpu.maxBinding, target, fold: false });
+  const optimise = { ...everyOptimisation, fold: false };
+  const plan = schedule({ outputs, limit: state.gpu.maxBinding, target, optimise });
   const program = await new Builder(state.gpu, state, { label: 'fold', outputs }, plan).build({
     slices: new Map(),
     owned: [],
@@ -228,6 +246,7 @@ class Builder {
       unsharedBytes: unshared,
       inputBytes: sum([...this.inputs.values()].map((f) => f.slice)),
       outputBytes: sum(this.plan.outputs.values()),
+      recomputed: this.plan.recomputed,
     };
   }
 }

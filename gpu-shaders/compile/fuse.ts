@@ -1,5 +1,6 @@
 import { isParameter } from '../graph/leaves.ts';
 import { type Node, sizeOf, type Tensor } from '../graph/tensor.ts';
+import { everyOptimisation, type Optimisations } from './options.ts';
 
 /**
  * What one kernel (or one operation's few kernels) computes: an anchor, and the elementwise maps that ride behind
@@ -44,7 +45,11 @@ export function isInline(t: Tensor): boolean {
  * that produces one of its inputs, provided it follows that value element by element; everything else it reads is
  * then older than the group, so the order stays sound.
  */
-export function fuse(nodes: readonly Node[], outputs: readonly Tensor[]): Group[] {
+export function fuse(
+  nodes: readonly Node[],
+  outputs: readonly Tensor[],
+  { fusion, epilogues }: Pick<Optimisations, 'fusion' | 'epilogues'> = everyOptimisation,
+): Group[] {
   const groups: Group[] = [];
   const groupOf = new Map<Tensor, number>();
   const wanted = new Set(outputs.map(rootOf));
@@ -79,6 +84,7 @@ export function fuse(nodes: readonly Node[], outputs: readonly Tensor[]): Group[
       const host = groups[latest];
       const follows =
         host &&
+        (host.anchor ? epilogues : fusion) &&
         host.size === size &&
         [...reads].some((t) => groupOf.get(t) === latest && follow(host, t, size)) &&
         [...reads].every((t) => groupOf.get(t) !== latest || follow(host, t, size));

@@ -28,9 +28,9 @@ const align = (n: number) => Math.ceil(n / ALIGN) * ALIGN;
 /**
  * Gives every place an offset such that places in use at the same time do not overlap: largest first, each at the
  * lowest offset free during its lifetime, in the first arena (of at most `limit` bytes) with room. Throws
- * `MemoryError` for a single place above the limit.
+ * `MemoryError` for a single place above the limit. Without `reuse` every place is in use from first to last.
  */
-export function planMemory(lifetimes: readonly Lifetime[], limit: number): MemoryPlan {
+export function planMemory(lifetimes: readonly Lifetime[], limit: number, reuse = true): MemoryPlan {
   const order = [...lifetimes].sort((a, b) => b.place.bytes - a.place.bytes || a.from - b.from);
   const arenas: number[] = [];
   const placed: { life: Lifetime; slot: Slot }[][] = [];
@@ -44,7 +44,7 @@ export function planMemory(lifetimes: readonly Lifetime[], limit: number): Memor
         placed.push([]);
       }
       const busy = placed[arena]
-        .filter((p) => p.life.from <= life.to && life.from <= p.life.to)
+        .filter((p) => !reuse || (p.life.from <= life.to && life.from <= p.life.to))
         .map((p) => p.slot)
         .sort((a, b) => a.offset - b.offset);
       let offset = 0;
@@ -72,3 +72,15 @@ export class MemoryError extends Error {
     );
   }
 }
+
+/** A step's values need more memory than the limit, however much is computed again. */
+export class MemoryLimitError extends Error {
+  override name = 'MemoryLimitError';
+  constructor(limit: number, least: number) {
+    super(
+      `The values of one step need at least ${megabytes(least)} MB, and the memory limit is ${megabytes(limit)} MB. Raise the limit, or use a smaller batch or a smaller image size.`,
+    );
+  }
+}
+
+const megabytes = (bytes: number) => Math.ceil(bytes / 1e6);

@@ -10,7 +10,10 @@ import { livenessOf } from '../graph/split.ts';
 import { byteSize, nodesOf, type Tensor } from '../graph/tensor.ts';
 import { emitGroup } from './emit.ts';
 import { fuse, isInline, rootOf } from './fuse.ts';
-import { type Lifetime, type MemoryPlan, planMemory } from './plan.ts';
+import { everyOptimisation, type Optimisations } from './options.ts';
+import { packWeights } from './pack.ts';
+import { type Lifetime, MemoryLimitError, type MemoryPlan, planMemory } from './plan.ts';
+import { Recomputation } from './recompute.ts';
 import type { Target } from './target.ts';
 import type { KernelCall, Place } from './writer.ts';
 
@@ -23,6 +26,17 @@ export interface Schedule {
   outputs: Map<string, Place>;
   /** Values of weights and constants alone: computed once, when the program is made. */
   folded: Tensor[];
+  /** What is computed again to stay within the memory limit; null where nothing is. */
+  recomputed: Recomputed | null;
+}
+
+/** How much of a forward pass is computed again in the backward pass. */
+export interface Recomputed {
+  segments: number;
+  /** Segments that the forward pass has. */
+  of: number;
+  /** Arithmetic operations that this adds to a run. */
+  flops: number;
 }
 
 export interface ScheduleRequest {
@@ -32,25 +46,90 @@ export interface ScheduleRequest {
   placed?: ReadonlyMap<Tensor, string>;
   /** Largest arena or binding, in bytes. */
   limit: number;
+  /** Bytes that all intermediate values together may take; as many as they need where absent. */
+  memory?: number;
   /** The device's kernel variants. */
   target: Target;
-  /** Leaves constants unfolded: used for the folding program itself. */
-  fold?: boolean;
+  /** All of them where absent. */
+  optimise?: Optimisations;
 }
 
-/** Turns outputs into dispatches. */
-export function schedule({
+/**
+ * Turns outputs into dispatches. Under a memory limit that they would exceed, values of `outputs` are dropped and
+ * computed again for `placed` ones, as few as it takes. Throws `MemoryLimitError` where all is not enough.
+ */
+export function schedule(request: ScheduleRequest): Schedule {
+  const { memory, optimise = everyOptimisation } = request;
+  const traced = optimise.fold && optimise.pack && request.target.packed ? packed(request) : request;
+  const whole = lowered(traced);
+  if (memory === undefined || arenaBytes(whole) <= memory) return whole;
+  if (!optimise.recompute) throw new MemoryLimitError(memory, arenaBytes(whole));
+  return within(memory, traced, whole);
+}
+
+const arenaBytes = ({ plan }: Schedule) => plan.arenas.reduce((a, b) => a + b, 0);
+const flopsIn = ({ calls }: Schedule) => calls.reduce((n, c) => n + c.flops, 0);
+
+/** The request with frozen matrices in the order that products read. */
+function packed(request: ScheduleRequest): ScheduleRequest {
+  const names = Object.keys(request.outputs);
+  const placed = [...(request.placed ?? [])];
+  const now = packWeights([...Object.values(request.outputs), ...placed.map(([t]) => t)]);
+  return {
+    ...request,
+    outputs: Object.fromEntries(names.map((name, i) => [name, now[i]])),
+    placed: new Map(placed.map(([, key], i) => [now[names.length + i], key])),
+  };
+}
+
+/** The schedule that computes the fewest segments again of those that fit. */
+function within(memory: number, request: ScheduleRequest, whole: Schedule): Schedule {
+  const placed = [...(request.placed ?? [])];
+  const folded = new Set(whole.folded);
+  const plan = new Recomputation(
+    Object.values(request.outputs),
+    placed.map(([t]) => t),
+    (root) => folded.has(root),
+  );
+  let least = arenaBytes(whole);
+  const attempt = (segments: number): Schedule | null => {
+    const again = plan.apply(segments);
+    const made = lowered({ ...request, placed: new Map(placed.map(([, key], i) => [again[i], key])) });
+    least = Math.min(least, arenaBytes(made));
+    if (arenaBytes(made) > memory) return null;
+    return {
+      ...made,
+      recomputed: { segments, of: plan.order.length, flops: flopsIn(made) - flopsIn(whole) },
+    };
+  };
+  let low = 0;
+  let high = plan.order.length;
+  let best = attempt(high);
+  // More computed again takes less memory, but for the last few segments, whose values hardly wait.
+  for (; !best && high > 1; high--) best = attempt(high - 1);
+  if (!best) throw new MemoryLimitError(memory, least);
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    const found = attempt(middle);
+    if (found) [best, high] = [found, middle];
+    else low = middle;
+  }
+  return best;
+}
+
+/** The dispatches of one graph as it is. */
+function lowered({
   outputs,
   placed = new Map(),
   limit,
   target,
-  fold = true,
+  optimise = everyOptimisation,
 }: ScheduleRequest): Schedule {
   const roots = [...Object.values(outputs), ...placed.keys()];
-  const folded = fold ? foldable(roots) : [];
+  const folded = optimise.fold ? foldable(roots) : [];
   const isFolded = new Set(folded);
   const nodes = nodesOf(roots, (t) => isFolded.has(rootOf(t)));
-  const groups = fuse(nodes, roots);
+  const groups = fuse(nodes, roots, optimise);
 
   const leaves = new Map<string, Tensor>();
   const keys = new Map<Tensor, string>();
@@ -85,7 +164,14 @@ export function schedule({
       else lives.set(place.key, { place, from: at, to: at });
     }
   });
-  return { calls, plan: planMemory([...lives.values()], limit), leaves, outputs: named, folded };
+  return {
+    calls,
+    plan: planMemory([...lives.values()], limit, optimise.reuse),
+    leaves,
+    outputs: named,
+    folded,
+    recomputed: null,
+  };
 }
 
 function leafKey(t: Tensor): string {

@@ -1,80 +1,114 @@
 import type { Gpu } from '../device.ts';
 import { parameter } from '../graph/leaves.ts';
-import { nodesOf, type Tensor } from '../graph/tensor.ts';
+import type { Tensor } from '../graph/tensor.ts';
 import { matmul } from '../ops/matmul.ts';
+import { layerNorm } from '../ops/norm.ts';
 import type { Program } from '../program.ts';
 import { State } from '../state.ts';
-import { formsFor, PLAIN, type ProductForm, type Target } from './target.ts';
+import { formsFor, PLAIN, type Target } from './target.ts';
 
 /** Work, in operations, below which a computation takes kernels as they are. */
-const WORTH_MEASURING = 5e8;
-/** Rows, depth and columns of the product that is measured. */
-const [M, K, N] = [768, 128, 256];
+const WORTH_TUNING = 5e8;
+/** Rows, depth and columns of the product that is measured; a slice of one on a software adapter. */
+const PRODUCT = { gpu: [2048, 512, 512], software: [768, 128, 256] } as const;
+/** Rows and columns of the normalisation that is measured. */
+const ROWS = [2048, 768] as const;
 const ROUNDS = 3;
-/** A measurement takes at least this long, in milliseconds, by repeating the product. */
+/** A measurement takes at least this long, in milliseconds, by repeating what it measures. */
 const LONG_ENOUGH = 4;
+/** Milliseconds after which no further round begins. */
+const PATIENCE = 400;
 
 const known = new WeakMap<Gpu, Promise<Target>>();
 
-type Compile = (state: State, y: Tensor, target: Target) => Promise<Program>;
+export type CompileScratch = (state: State, y: Tensor, target: Target) => Promise<Program>;
 
-/** The target for a computation: measured once a device, by the first that is large enough. */
-export function targetFor(gpu: Gpu, outputs: readonly Tensor[], compile: Compile): Promise<Target> {
-  const forms = formsFor(gpu.info.features);
-  if (forms.length === 1 || flopsOf(outputs) < WORTH_MEASURING) return Promise.resolve(PLAIN);
+export const isWorthTuning = (flops: number): boolean => flops >= WORTH_TUNING;
+
+/** The device's fastest kernels, measured by whoever asks first. */
+export function tuned(gpu: Gpu, compile: CompileScratch): Promise<Target> {
   let target = known.get(gpu);
   if (!target) {
-    target = measure(gpu, forms, compile);
+    target = measure(gpu, compile);
     known.set(gpu, target);
   }
   return target;
 }
 
-function flopsOf(outputs: readonly Tensor[]): number {
-  return nodesOf(outputs).reduce((sum, node) => {
-    const { lower } = node.op;
-    const flops = lower.kind === 'point' || lower.kind === 'kernels' ? lower.flops?.(node) : 0;
-    return sum + (flops ?? 0);
-  }, 0);
-}
-
-/** Times each form on one product, takes turns, and drops a form whose result differs from the first one's. */
-async function measure(gpu: Gpu, forms: readonly ProductForm[], compile: Compile): Promise<Target> {
-  const state = new State(gpu, []);
-  const wave = (n: number, step: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i * step));
-  state.setFrozen('a', wave(M * K, 0.37));
-  state.setFrozen('b', wave(N * K, 0.61));
-  const y = matmul(parameter('a', [M, K]), parameter('b', [N, K]), { tb: true });
-  const candidates: { form: ProductForm; program: Program; best: number }[] = [];
-  let expected: Float32Array | null = null;
-  for (const form of forms) {
-    const program = await compile(state, y, { product: form });
-    program.run();
-    const { y: value } = await program.collect(['y']);
-    expected ??= value;
-    if (expected.every((v, i) => v === value[i]))
-      candidates.push({ form, program, best: Number.POSITIVE_INFINITY });
-    else program.destroy();
+async function measure(gpu: Gpu, compile: CompileScratch): Promise<Target> {
+  const forms = formsFor(gpu.info).map((product) => ({ ...PLAIN, product }));
+  const scratch = new Scratch(gpu, compile);
+  try {
+    const [m, k, n] = PRODUCT[gpu.info.software ? 'software' : 'gpu'];
+    const product = matmul(scratch.wave('a', [m, k]), scratch.wave('b', [n, k]), { tb: true });
+    const first = forms.length > 1 ? await scratch.fastest(product, forms) : forms[0];
+    const second = await scratch.fastest(product, [first, { ...first, packed: true }]);
+    // Barriers cost a software adapter more than parallel rows can give.
+    if (gpu.info.software) return second;
+    const rows = layerNorm(scratch.wave('x', ROWS), null, null, 1e-5);
+    return await scratch.fastest(rows, [second, { ...second, rows: 'group' }], 1e-5);
+  } finally {
+    scratch.destroy();
   }
-  let repeats = 1;
-  for (let round = 0; round < ROUNDS; round++)
-    for (const c of candidates) {
-      let ms = await time(gpu, c.program, repeats);
-      while (ms < LONG_ENOUGH && repeats < 256) {
-        repeats *= 2;
-        ms = await time(gpu, c.program, repeats);
-      }
-      c.best = Math.min(c.best, ms / repeats);
-    }
-  const best = candidates.reduce((a, c) => (c.best < a.best ? c : a));
-  for (const c of candidates) c.program.destroy();
-  state.destroy();
-  return { product: best.form };
 }
 
-async function time(gpu: Gpu, program: Program, repeats: number): Promise<number> {
-  const start = performance.now();
-  for (let i = 0; i < repeats; i++) program.run();
-  await gpu.device.queue.onSubmittedWorkDone();
-  return performance.now() - start;
+/** Made-up numbers on the device, and races between kernels on them. */
+class Scratch {
+  private readonly state: State;
+
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly compile: CompileScratch,
+  ) {
+    this.state = new State(gpu, []);
+  }
+
+  wave(name: string, shape: readonly number[]): Tensor {
+    const count = shape.reduce((a, b) => a * b, 1);
+    const step = 0.37 + 0.1 * name.charCodeAt(0);
+    this.state.setFrozen(
+      name,
+      Float32Array.from({ length: count }, (_, i) => Math.sin(i * step)),
+    );
+    return parameter(name, shape);
+  }
+
+  /** Times each target on `y`, taking turns, and drops one whose result is not the first one's. */
+  async fastest(y: Tensor, targets: readonly Target[], tolerance = 0): Promise<Target> {
+    const runners: { target: Target; program: Program; best: number }[] = [];
+    let expected: Float32Array | null = null;
+    for (const target of targets) {
+      const program = await this.compile(this.state, y, target);
+      program.run();
+      const { y: value } = await program.collect(['y']);
+      expected ??= value;
+      if (expected.every((v, i) => Math.abs(v - value[i]) <= tolerance))
+        runners.push({ target, program, best: Number.POSITIVE_INFINITY });
+      else program.destroy();
+    }
+    const end = performance.now() + PATIENCE;
+    let repeats = 1;
+    for (let round = 0; round < ROUNDS && (round === 0 || performance.now() < end); round++)
+      for (const r of runners) {
+        let ms = await this.time(r.program, repeats);
+        while (ms < LONG_ENOUGH && repeats < 256) {
+          repeats *= 2;
+          ms = await this.time(r.program, repeats);
+        }
+        r.best = Math.min(r.best, ms / repeats);
+      }
+    for (const { program } of runners) program.destroy();
+    return runners.reduce((a, r) => (r.best < a.best ? r : a)).target;
+  }
+
+  destroy(): void {
+    this.state.destroy();
+  }
+
+  private async time(program: Program, repeats: number): Promise<number> {
+    const start = performance.now();
+    for (let i = 0; i < repeats; i++) program.run();
+    await this.gpu.device.queue.onSubmittedWorkDone();
+    return performance.now() - start;
+  }
 }

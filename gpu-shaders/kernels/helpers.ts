@@ -54,6 +54,37 @@ const library: Record<string, { needs?: string[]; code: string }> = {
   return select(v, -v, (q & 2) == 2);
 }`,
   },
+  // What the 64 invocations of a workgroup hold, combined in an order that does not change. The second barrier keeps a
+  // later call from writing before all have read.
+  groupSum: {
+    needs: ['groupParts'],
+    code: `fn group_sum(v: f32, lane: u32) -> f32 {
+  parts[lane] = v;
+  workgroupBarrier();
+  for (var s = 32u; s > 0u; s >>= 1u) {
+    if (lane < s) { parts[lane] += parts[lane + s]; }
+    workgroupBarrier();
+  }
+  let all = parts[0];
+  workgroupBarrier();
+  return all;
+}`,
+  },
+  groupTop: {
+    needs: ['groupParts'],
+    code: `fn group_top(v: f32, lane: u32) -> f32 {
+  parts[lane] = v;
+  workgroupBarrier();
+  for (var s = 32u; s > 0u; s >>= 1u) {
+    if (lane < s) { parts[lane] = max(parts[lane], parts[lane + s]); }
+    workgroupBarrier();
+  }
+  let top = parts[0];
+  workgroupBarrier();
+  return top;
+}`,
+  },
+  groupParts: { code: 'var<workgroup> parts: array<f32, 64>;' },
   // PCG's output function on a word (O'Neill, 2014), and from it counter-based numbers: element i of site s at step t
   // under one seed draws the same number, whatever ran before.
   pcg: {

@@ -1,6 +1,10 @@
 import type { ProductForm } from '../compile/target.ts';
 import type { Access, KernelText, KernelWriter } from '../compile/writer.ts';
 import type { MatmulAttrs, MatmulSizes } from '../ops/matmul.ts';
+import { sharedMatmulKernel } from './matmulShared.ts';
+
+/** Rows or columns below which a tile of workgroup memory would be mostly empty. */
+const NARROW = 32;
 
 /**
  * Register-tile product: each invocation holds `rm` rows by `4 cn` columns of the result and walks k in fours,
@@ -14,6 +18,10 @@ import type { MatmulAttrs, MatmulSizes } from '../ops/matmul.ts';
  * Grid: columns of tiles, rows of tiles, batch. Memory: registers only.
  */
 export function matmulKernel(w: KernelWriter, s: MatmulSizes, attrs: MatmulAttrs): void {
+  if (w.target.product === 'shared' && Math.min(s.m, s.n) >= NARROW) {
+    sharedMatmulKernel(w, s, attrs);
+    return;
+  }
   const tile = chooseTile(s, attrs, w.target.product);
   w.kernel('tile', (k) => ({
     body: tileBody(k, w, s, attrs, tile),
@@ -34,7 +42,7 @@ interface Tile {
 
 /** Tall tiles reuse what they read; narrow results (a LoRA rank) get narrow ones so that no lane idles. */
 function chooseTile({ m, n }: MatmulSizes, { ta }: MatmulAttrs, form: ProductForm): Tile {
-  if (form !== 'lone' && !ta && n >= 32 && m >= 8)
+  if ((form === 'quad' || form === 'tall') && !ta && n >= 32 && m >= 8)
     return { rm: form === 'tall' && m >= 64 ? 16 : 8, cn: 2, wx: 8, wy: 4, quad: true };
   const cn = n > 4 ? 2 : 1;
   const rm = m >= 8 ? 8 : m >= 4 ? 4 : m >= 2 ? 2 : 1;

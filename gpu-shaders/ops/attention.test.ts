@@ -66,7 +66,7 @@ describe('attention', () => {
   for (const [name, c] of Object.entries(cases))
     test(name, async ({ skip }) => {
       const { info } = await testGpu();
-      if (c.form && !formsFor(info.features).includes(c.form)) skip('This adapter has no subgroups.');
+      if (c.form && !formsFor(info).includes(c.form)) skip('This adapter has no subgroups.');
       const extra = c.bias
         ? noise(
             c.bias.reduce((a, n) => a * n, c.tk),

@@ -1,6 +1,6 @@
 import { GradientError } from '../graph/gradient.ts';
 import type { Box, Op } from '../graph/op.ts';
-import { ShapeError, type Tensor, type TensorType, trace } from '../graph/tensor.ts';
+import { type Node, ShapeError, type Tensor, type TensorType, trace } from '../graph/tensor.ts';
 import { attentionForward, attentionKeyGradient, attentionQueryGradient } from '../kernels/attention.ts';
 
 export interface AttentionAttrs {
@@ -117,6 +117,8 @@ const attentionOp: Op<AttentionAttrs> = {
     flops: ({ inputs: [q, k, v, bias], attrs: a }) => flopsOf(2, sizes(q, k, v, bias, a), a.causal),
   },
 };
+
+export const isAttention = (node: Node): boolean => node.op === attentionOp;
 
 /** The part of a bias [B|1, H|1, Tq|1, Tk] that some samples' queries read. */
 function biasPart(bias: TensorType, box: Box): Box {

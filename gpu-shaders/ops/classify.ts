@@ -1,6 +1,7 @@
+import type { KernelText } from '../compile/writer.ts';
 import type { Op } from '../graph/op.ts';
 import { ShapeError, sizeOf, type Tensor, trace } from '../graph/tensor.ts';
-import { rowKernel, rowsOf } from '../kernels/rows.ts';
+import { flatKernel, rowsOf } from '../kernels/rows.ts';
 import { mul } from './elementwise.ts';
 import { literal } from './map.ts';
 
@@ -37,9 +38,11 @@ const crossEntropyOp: Op<CrossEntropyAttrs> = {
     fuses: true,
     emit: (w, { smoothing }) => {
       const { rows, width } = rowsOf(w.inputs[0]);
-      rowKernel(w, 'rows', rows, (k) => {
+      // Few classes, few rows: nothing to share out.
+      const body = (k: KernelText) => {
         const x = k.tensor(w.inputs[0]);
-        return `  let base = row * ${width}u;
+        return `  let row = i;
+  let base = row * ${width}u;
   var top = -3.4e38;
   for (var c = 0u; c < ${width}u; c++) { top = max(top, ${x.at('base + c')}); }
   var sum = 0.0;
@@ -57,7 +60,8 @@ const crossEntropyOp: Op<CrossEntropyAttrs> = {
     loss = lse - ${literal(1 - smoothing)} * ${x.at('base + label')} - ${literal(smoothing / width)} * total;
   }
   ${k.finish('row', 'loss')}`;
-      });
+      };
+      flatKernel(w, 'rows', rows, body, 32);
     },
   },
 };

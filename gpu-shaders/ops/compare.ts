@@ -1,7 +1,8 @@
 import type { Op } from '../graph/op.ts';
 import { broadcastShapes, type DType, type Tensor, trace } from '../graph/tensor.ts';
+import { binary } from './binary.ts';
 import { fill, mul } from './elementwise.ts';
-import { binary, derivative, map } from './map.ts';
+import { derivative, map } from './map.ts';
 import { reduceSumTo } from './reduce.ts';
 
 /** 1 where the comparison holds, else 0. Integers are compared as f32: exact up to 2²⁴. */

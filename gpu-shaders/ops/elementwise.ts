@@ -1,6 +1,7 @@
 import type { Op } from '../graph/op.ts';
 import { broadcastShapes, type Shape, sameShape, sizeOf, type Tensor, trace } from '../graph/tensor.ts';
-import { binary, derivative, literal, map, unary } from './map.ts';
+import { binary } from './binary.ts';
+import { derivative, literal, map, unary } from './map.ts';
 import { reduceSumTo } from './reduce.ts';
 
 const addOp = map(

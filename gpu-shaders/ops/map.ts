@@ -1,8 +1,7 @@
 import type { GradientContext, Op } from '../graph/op.ts';
 import { broadcastShapes, type Tensor } from '../graph/tensor.ts';
-import { reduceSumTo } from './reduce.ts';
 
-type Gradient = (c: GradientContext<void>) => (Tensor | null)[];
+export type Gradient = (c: GradientContext<void>) => (Tensor | null)[];
 
 /** An elementwise operation of f32 inputs with broadcasting. */
 export function map(
@@ -19,22 +18,9 @@ export function map(
   };
 }
 
-// Functions, not constants: the modules of elementwise operations and of sums import each other.
-
 /** Gradient rule of a unary map: `f` gives dx from (x, y, dy). */
 export function unary(f: (x: Tensor, y: Tensor, dy: Tensor) => Tensor): Gradient {
   return ({ inputs, outputs, dys }) => [f(inputs[0], outputs[0], dys[0]!)];
-}
-
-/** Gradient rule of a binary map, summed back over broadcast axes; nothing is traced for unwanted sides. */
-export function binary(
-  fa: (a: Tensor, b: Tensor, dy: Tensor, y: Tensor) => Tensor,
-  fb: (a: Tensor, b: Tensor, dy: Tensor, y: Tensor) => Tensor,
-): Gradient {
-  return ({ inputs: [a, b], outputs: [y], dys: [dy], wants }) => [
-    wants[0] ? reduceSumTo(fa(a, b, dy!, y), a.shape) : null,
-    wants[1] ? reduceSumTo(fb(a, b, dy!, y), b.shape) : null,
-  ];
 }
 
 /** A map (x, dy) that is itself some map's derivative; it has no second derivative. */

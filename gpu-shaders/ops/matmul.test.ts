@@ -80,7 +80,7 @@ describe('matmul', () => {
     ] as const)
       test(`${m}x${k}x${n}${tb ? ' bT' : ''}, ${product} form`, async ({ skip }) => {
         const { info } = await testGpu();
-        if (!formsFor(info.features).includes(product)) skip('This adapter has no subgroups.');
+        if (!formsFor(info).includes(product)) skip('This adapter has no subgroups.');
         await checkOp({
           shapes: [[2, m, k], [2, ...(tb ? [n, k] : [k, n])], [n]],
           frozen: [1, 2],
@@ -89,4 +89,35 @@ describe('matmul', () => {
           reference: (a, b, bias) => product64(a, b, 2, m, k, n, false, tb).map((v, i) => v + bias[i % n]),
         });
       });
+
+  for (const [m, k, n, ta, tb] of [
+    [70, 21, 66, false, false],
+    [36, 20, 67, false, true],
+    [68, 18, 33, true, false],
+    [33, 16, 40, true, true],
+  ] as const)
+    test(`${m}x${k}x${n}${ta ? ' aT' : ''}${tb ? ' bT' : ''}, tiles in workgroup memory`, () =>
+      checkOp({
+        shapes: [[2, ...(ta ? [k, m] : [m, k])], [2, ...(tb ? [n, k] : [k, n])], [n]],
+        frozen: [0, 1, 2],
+        target: { product: 'shared' },
+        build: (a, b, bias) => add(matmul(a, b, { ta, tb }), bias),
+        reference: (a, b, bias) => product64(a, b, 2, m, k, n, ta, tb).map((v, i) => v + bias[i % n]),
+      }));
+
+  test('factors in f16, sums in f32', async ({ skip }) => {
+    const { info } = await testGpu();
+    if (!info.features.includes('shader-f16')) skip('This adapter has no f16 arithmetic.');
+    await checkOp({
+      shapes: [
+        [40, 36],
+        [36, 48],
+      ],
+      frozen: [0, 1],
+      target: { product: 'shared', half: true },
+      tolerance: 2e-3,
+      build: (a, b) => matmul(a, b),
+      reference: (a, b) => product64(a, b, 1, 40, 36, 48, false, false),
+    });
+  });
 });

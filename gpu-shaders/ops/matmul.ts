@@ -1,5 +1,5 @@
 import type { Op } from '../graph/op.ts';
-import { ShapeError, sizeOf, type Tensor, type TensorType, trace } from '../graph/tensor.ts';
+import { type Node, ShapeError, sizeOf, type Tensor, type TensorType, trace } from '../graph/tensor.ts';
 import { matmulKernel } from '../kernels/matmul.ts';
 import { reshape } from './reshape.ts';
 
@@ -67,6 +67,8 @@ const matmulOp: Op<MatmulAttrs> = {
     },
   },
 };
+
+export const isMatmul = (node: Node): boolean => node.op === matmulOp;
 
 function gradientOfB(a: Tensor, b: Tensor, dy: Tensor, ta: boolean, tb: boolean): Tensor {
   // A shared b sees all leading axes as rows.

@@ -60,6 +60,26 @@ describe('rmsNorm', () => {
     }));
 });
 
+describe('a workgroup a row', () => {
+  for (const width of [64, 130, 132])
+    test(`layerNorm of rows of ${width}`, () =>
+      checkOp({
+        shapes: [[3, width], [width], [width]],
+        frozen: [1, 2],
+        target: { rows: 'group' },
+        build: (x, w, b) => add(layerNorm(x, w, b, 1e-5), x),
+        reference: (x, w, b) => norm(x, width, 1e-5, true, w, b).map((v, i) => v + x[i]),
+      }));
+  test('rmsNorm', () =>
+    checkOp({
+      shapes: [[2, 68], [68]],
+      frozen: [1],
+      target: { rows: 'group' },
+      build: (x, w) => rmsNorm(x, w, 1e-6),
+      reference: (x, w) => norm(x, 68, 1e-6, false, w),
+    }));
+});
+
 describe('linear', () => {
   test('[2,3,5] to 7, with bias', () =>
     checkOp({

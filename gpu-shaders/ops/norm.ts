@@ -1,7 +1,7 @@
 import type { KernelText, KernelWriter } from '../compile/writer.ts';
 import type { Box, NodeTypes, Op } from '../graph/op.ts';
 import { ShapeError, type Tensor, type TensorType, trace } from '../graph/tensor.ts';
-import { horizontal, rowKernel, rowLoop, rowsOf, rowType } from '../kernels/rows.ts';
+import { rowKernel, rowLoop, rowSet, rowSum, rowsOf, rowType } from '../kernels/rows.ts';
 import { mul, sub } from './elementwise.ts';
 import { reduceSumTo } from './reduce.ts';
 import { reshape } from './reshape.ts';
@@ -63,15 +63,15 @@ const layerNormOp: Op<NormAttrs> = {
       rowKernel(
         w,
         'rows',
-        rows,
+        { rows, width },
         (k) => `  var sum = ${type}();
 ${rowLoop(k, w, width, (s) => `    sum += ${s.full(0)};`)}
-  let mean = ${horizontal(type, 'sum')} / ${width}.0;
+  let mean = ${rowSum(k, w, width, 'sum')} / ${width}.0;
   sum = ${type}();
 ${rowLoop(k, w, width, (s) => `    let d = ${s.full(0)} - mean;\n    sum += d * d;`)}
-  let rstd = inverseSqrt(${horizontal(type, 'sum')} / ${width}.0 + ${attrs.eps.toExponential()}f);
-  ${w.reads(1) ? k.tensor(w.outputs[1], { writes: true }).set('row', 'mean') : ''}
-  ${w.reads(2) ? k.tensor(w.outputs[2], { writes: true }).set('row', 'rstd') : ''}
+  let rstd = inverseSqrt(${rowSum(k, w, width, 'sum')} / ${width}.0 + ${attrs.eps.toExponential()}f);
+  ${w.reads(1) ? rowSet(k, w, width, 1, 'mean') : ''}
+  ${w.reads(2) ? rowSet(k, w, width, 2, 'rstd') : ''}
 ${affine(k, w, attrs, width, (x) => `(${x} - mean) * rstd`)}`,
       );
     },
@@ -105,11 +105,11 @@ const rmsNormOp: Op<NormAttrs> = {
       rowKernel(
         w,
         'rows',
-        rows,
+        { rows, width },
         (k) => `  var sum = ${type}();
 ${rowLoop(k, w, width, (s) => `    let d = ${s.full(0)};\n    sum += d * d;`)}
-  let rstd = inverseSqrt(${horizontal(type, 'sum')} / ${width}.0 + ${attrs.eps.toExponential()}f);
-  ${w.reads(1) ? k.tensor(w.outputs[1], { writes: true }).set('row', 'rstd') : ''}
+  let rstd = inverseSqrt(${rowSum(k, w, width, 'sum')} / ${width}.0 + ${attrs.eps.toExponential()}f);
+  ${w.reads(1) ? rowSet(k, w, width, 1, 'rstd') : ''}
 ${affine(k, w, attrs, width, (x) => `${x} * rstd`)}`,
       );
     },
@@ -132,7 +132,7 @@ const normGradOp: Op<NormGradientAttrs> = {
     emit: (w, a) => {
       const { rows, width } = rowsOf(w.inputs[1]);
       const type = rowType(width);
-      rowKernel(w, 'rows', rows, (k) => {
+      rowKernel(w, 'rows', { rows, width }, (k) => {
         const at = (i: number) => (i < 0 ? '0.0' : k.tensor(w.inputs[i]).at('row'));
         const values = (s: { full(i: number): string; column(i: number): string }) =>
           `    let g = ${s.full(0)}${a.weight < 0 ? '' : ` * ${s.column(a.weight)}`};
@@ -142,8 +142,8 @@ const normGradOp: Op<NormGradientAttrs> = {
   var sumG = ${type}();
   var sumGN = ${type}();
 ${rowLoop(k, w, width, (s) => `${values(s)}\n    ${a.mean < 0 ? '' : 'sumG += g;'} sumGN += g * n;`)}
-  let meanG = ${horizontal(type, 'sumG')} / ${width}.0;
-  let meanGN = ${horizontal(type, 'sumGN')} / ${width}.0;
+  let meanG = ${rowSum(k, w, width, 'sumG')} / ${width}.0;
+  let meanGN = ${rowSum(k, w, width, 'sumGN')} / ${width}.0;
 ${rowLoop(k, w, width, (s) => `${values(s)}\n    ${s.finish('(g - meanG - n * meanGN) * rstd')}`)}`;
       });
     },

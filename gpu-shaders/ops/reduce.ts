@@ -1,5 +1,6 @@
 import type { Op } from '../graph/op.ts';
 import { type Shape, sameShape, sizeOf, type Tensor, trace } from '../graph/tensor.ts';
+import { flatKernel, rowKernel, rowLoop, rowOnce, rowSum, rowType } from '../kernels/rows.ts';
 import { broadcastTo, mul } from './elementwise.ts';
 import { reshape } from './reshape.ts';
 
@@ -21,12 +22,25 @@ const sumOp: Op<SumAttrs> = {
     reshape(broadcastTo(reshape(dys[0]!, [a.outer, 1, a.inner]), [a.outer, a.reduced, a.inner]), x.shape),
   ],
   lower: {
-    kind: 'point',
-    body: (w, a) => `
-  let outer = i / ${a.inner}u;
-  let base = outer * ${a.reduced * a.inner}u + i % ${a.inner}u;
+    kind: 'kernels',
+    fuses: true,
+    emit: (w, a) => {
+      if (a.inner === 1) {
+        rowKernel(w, 'rows', { rows: a.outer, width: a.reduced }, (k) => {
+          const sum = rowLoop(k, w, a.reduced, (s) => `    sum += ${s.full(0)};`);
+          return `  var sum = ${rowType(a.reduced)}();\n${sum}\n  let value = ${rowSum(k, w, a.reduced, 'sum')};
+  ${rowOnce(w, a.reduced, k.finish('row', 'value'))}`;
+        });
+        return;
+      }
+      flatKernel(w, 'columns', a.outer * a.inner, (k) => {
+        const x = k.tensor(w.inputs[0]);
+        return `  let base = i / ${a.inner}u * ${a.reduced * a.inner}u + i % ${a.inner}u;
   var value = 0.0;
-  for (var r = 0u; r < ${a.reduced}u; r++) { value += ${w.read(0, `base + r * ${a.inner}u`)}; }`,
+  for (var r = 0u; r < ${a.reduced}u; r++) { value += ${x.at(`base + r * ${a.inner}u`)}; }
+  ${k.finish('i', 'value')}`;
+      });
+    },
   },
 };
 

@@ -34,6 +34,16 @@ describe('softmax', () => {
       }));
   }
 
+  for (const width of [64, 130, 132])
+    for (const log of [false, true])
+      test(`${log ? 'log ' : ''}[3,${width}], a workgroup a row`, () =>
+        checkOp({
+          shapes: [[3, width]],
+          target: { rows: 'group' },
+          build: (x) => (log ? logSoftmax(x) : softmax(x)),
+          reference: (x) => rows(x, width, log),
+        }));
+
   test('large and far apart values stay finite', async () => {
     const x = constant(Float32Array.of(3e4, -3e4, 3e4, 0, -1e30, -1e30, -1e30, -1e30), [2, 4]);
     const { p, l } = await evaluate({ p: softmax(x), l: logSoftmax(x) });

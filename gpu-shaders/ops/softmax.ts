@@ -1,14 +1,10 @@
 import type { Op } from '../graph/op.ts';
 import { type Tensor, trace } from '../graph/tensor.ts';
-import { horizontal, rowKernel, rowLoop, rowsOf, rowType } from '../kernels/rows.ts';
+import { rowKernel, rowLoop, rowSum, rowsOf, rowTop, rowType } from '../kernels/rows.ts';
 
 interface SoftmaxAttrs {
   log: boolean;
 }
-
-/** Largest of the parts of a row accumulator. */
-const highest = (type: 'vec4f' | 'f32', v: string) =>
-  type === 'vec4f' ? `max(max(${v}.x, ${v}.y), max(${v}.z, ${v}.w))` : v;
 
 const softmaxOp: Op<SoftmaxAttrs> = {
   name: 'softmax',
@@ -20,15 +16,15 @@ const softmaxOp: Op<SoftmaxAttrs> = {
     emit: (w, { log }) => {
       const { rows, width } = rowsOf(w.inputs[0]);
       const type = rowType(width);
-      rowKernel(w, 'rows', rows, (k) => {
+      rowKernel(w, 'rows', { rows, width }, (k) => {
         const shifted = (x: string) => `max(${x} - top, ${type}(-87.0))`;
         const value = (x: string) => (log ? `${x} - top - logSum` : `exp(${shifted(x)}) * scale`);
         return `  var high = ${type}(-3.4e38);
 ${rowLoop(k, w, width, (s) => `    high = max(high, ${s.full(0)});`)}
-  let top = ${highest(type, 'high')};
+  let top = ${rowTop(k, w, width, 'high')};
   var sum = ${type}();
 ${rowLoop(k, w, width, (s) => `    sum += exp(${shifted(s.full(0))});`)}
-  let ${log ? 'logSum = log' : 'scale = 1.0 / '}(${horizontal(type, 'sum')});
+  let ${log ? 'logSum = log' : 'scale = 1.0 / '}(${rowSum(k, w, width, 'sum')});
 ${rowLoop(k, w, width, (s) => `    ${s.finish(value(s.full(0)))}`)}`;
       });
     },
@@ -48,10 +44,10 @@ const softmaxGradOp: Op<SoftmaxAttrs> = {
       rowKernel(
         w,
         'rows',
-        rows,
+        { rows, width },
         (k) => `  var parts = ${type}();
 ${rowLoop(k, w, width, (s) => `    parts += ${s.full(0)}${log ? '' : ` * ${s.full(1)}`};`)}
-  let sum = ${horizontal(type, 'parts')};
+  let sum = ${rowSum(k, w, width, 'parts')};
 ${rowLoop(k, w, width, (s) => {
   const [dy, y] = [s.full(0), s.full(1)];
   return `    ${s.finish(log ? `${dy} - exp(clamp(${y}, ${type}(-87.0), ${type}(0.0))) * sum` : `${y} * (${dy} - sum)`)}`;

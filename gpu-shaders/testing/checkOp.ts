@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { compile } from '../compile/build.ts';
-import type { Target } from '../compile/target.ts';
+import { PLAIN, type Target } from '../compile/target.ts';
 import { gradients } from '../graph/gradient.ts';
 import { constant, parameter } from '../graph/leaves.ts';
 import { type Shape, sizeOf, type Tensor } from '../graph/tensor.ts';
@@ -31,7 +31,7 @@ export interface OpCase {
   /** Relative to the largest magnitude compared; 1e-4 unless the operation has a reason. */
   tolerance?: number;
   /** Kernel forms to check instead of the plain ones. */
-  target?: Target;
+  target?: Partial<Target>;
 }
 
 /** Value against the float64 reference, gradients against central differences of it. */
@@ -63,7 +63,7 @@ export async function checkOp({
   const program = await compile(state, {
     label: 'check',
     outputs: { y: copy(y) },
-    target,
+    target: { ...PLAIN, ...target },
     gradients: new Map(live.map((i, at) => [`x${i}`, grads[at]])),
   });
   program.run();

@@ -1,0 +1,97 @@
+// matmul+add+gelu+add.tile, grid 1 × 3 × 1
+@group(0) @binding(0) var<storage, read> b0: array<vec4f>;
+@group(0) @binding(1) var<storage, read> b1: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b2: array<f32>;
+@group(0) @binding(3) var<storage, read> b3: array<f32>;
+@group(0) @binding(4) var<storage, read_write> b4: array<f32>;
+fn erf(x: f32) -> f32 {
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-min(a * a, 87.0)));
+}
+fn gelu(x: f32) -> f32 { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
+
+fn finish(i: u32, v: f32) {
+  let v1: f32 = (v + b2[(i % 64u)]);
+  let v2: f32 = gelu(v1);
+  let v3: f32 = (v2 + b3[i]);
+  b4[i] = v3;
+}
+
+@compute @workgroup_size(32, 1, 1)
+fn main(@builtin(global_invocation_id) gid: vec3u, @builtin(local_invocation_id) lid: vec3u,
+  @builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+
+  let tileCol = (wid.x * 8u + lane % 8u) * 8u;
+  let tileRow = (wid.y * 4u + lane / 8u) * 8u;
+  let outside = tileRow >= 70u || tileCol >= 64u;
+  if (outside) { return; }
+  let row = tileRow;
+  let col = tileCol;
+  let aBase = gid.z * 2240u;
+  let bBase = 0u;
+  var c0_0 = vec4f(); var c0_1 = vec4f(); var c1_0 = vec4f(); var c1_1 = vec4f(); var c2_0 = vec4f(); var c2_1 = vec4f(); var c3_0 = vec4f(); var c3_1 = vec4f(); var c4_0 = vec4f(); var c4_1 = vec4f(); var c5_0 = vec4f(); var c5_1 = vec4f(); var c6_0 = vec4f(); var c6_1 = vec4f(); var c7_0 = vec4f(); var c7_1 = vec4f();
+  for (var kq = 0u; kq < 8u; kq++) {
+    let a0 = b0[aBase / 4u + min(row + 0u, 69u) * 8u + kq];
+    let a1 = b0[aBase / 4u + min(row + 1u, 69u) * 8u + kq];
+    let a2 = b0[aBase / 4u + min(row + 2u, 69u) * 8u + kq];
+    let a3 = b0[aBase / 4u + min(row + 3u, 69u) * 8u + kq];
+    let a4 = b0[aBase / 4u + min(row + 4u, 69u) * 8u + kq];
+    let a5 = b0[aBase / 4u + min(row + 5u, 69u) * 8u + kq];
+    let a6 = b0[aBase / 4u + min(row + 6u, 69u) * 8u + kq];
+    let a7 = b0[aBase / 4u + min(row + 7u, 69u) * 8u + kq];
+    let b0_0 = b1[bBase / 4u + (4u * kq + 0u) * 16u + (col / 4u + 0u)];
+    let b1_0 = b1[bBase / 4u + (4u * kq + 0u) * 16u + (col / 4u + 1u)];
+    let b0_1 = b1[bBase / 4u + (4u * kq + 1u) * 16u + (col / 4u + 0u)];
+    let b1_1 = b1[bBase / 4u + (4u * kq + 1u) * 16u + (col / 4u + 1u)];
+    let b0_2 = b1[bBase / 4u + (4u * kq + 2u) * 16u + (col / 4u + 0u)];
+    let b1_2 = b1[bBase / 4u + (4u * kq + 2u) * 16u + (col / 4u + 1u)];
+    let b0_3 = b1[bBase / 4u + (4u * kq + 3u) * 16u + (col / 4u + 0u)];
+    let b1_3 = b1[bBase / 4u + (4u * kq + 3u) * 16u + (col / 4u + 1u)];
+    c0_0 += a0[0] * b0_0;     c0_1 += a0[0] * b1_0;
+    c1_0 += a1[0] * b0_0;     c1_1 += a1[0] * b1_0;
+    c2_0 += a2[0] * b0_0;     c2_1 += a2[0] * b1_0;
+    c3_0 += a3[0] * b0_0;     c3_1 += a3[0] * b1_0;
+    c4_0 += a4[0] * b0_0;     c4_1 += a4[0] * b1_0;
+    c5_0 += a5[0] * b0_0;     c5_1 += a5[0] * b1_0;
+    c6_0 += a6[0] * b0_0;     c6_1 += a6[0] * b1_0;
+    c7_0 += a7[0] * b0_0;     c7_1 += a7[0] * b1_0;
+    c0_0 += a0[1] * b0_1;     c0_1 += a0[1] * b1_1;
+    c1_0 += a1[1] * b0_1;     c1_1 += a1[1] * b1_1;
+    c2_0 += a2[1] * b0_1;     c2_1 += a2[1] * b1_1;
+    c3_0 += a3[1] * b0_1;     c3_1 += a3[1] * b1_1;
+    c4_0 += a4[1] * b0_1;     c4_1 += a4[1] * b1_1;
+    c5_0 += a5[1] * b0_1;     c5_1 += a5[1] * b1_1;
+    c6_0 += a6[1] * b0_1;     c6_1 += a6[1] * b1_1;
+    c7_0 += a7[1] * b0_1;     c7_1 += a7[1] * b1_1;
+    c0_0 += a0[2] * b0_2;     c0_1 += a0[2] * b1_2;
+    c1_0 += a1[2] * b0_2;     c1_1 += a1[2] * b1_2;
+    c2_0 += a2[2] * b0_2;     c2_1 += a2[2] * b1_2;
+    c3_0 += a3[2] * b0_2;     c3_1 += a3[2] * b1_2;
+    c4_0 += a4[2] * b0_2;     c4_1 += a4[2] * b1_2;
+    c5_0 += a5[2] * b0_2;     c5_1 += a5[2] * b1_2;
+    c6_0 += a6[2] * b0_2;     c6_1 += a6[2] * b1_2;
+    c7_0 += a7[2] * b0_2;     c7_1 += a7[2] * b1_2;
+    c0_0 += a0[3] * b0_3;     c0_1 += a0[3] * b1_3;
+    c1_0 += a1[3] * b0_3;     c1_1 += a1[3] * b1_3;
+    c2_0 += a2[3] * b0_3;     c2_1 += a2[3] * b1_3;
+    c3_0 += a3[3] * b0_3;     c3_1 += a3[3] * b1_3;
+    c4_0 += a4[3] * b0_3;     c4_1 += a4[3] * b1_3;
+    c5_0 += a5[3] * b0_3;     c5_1 += a5[3] * b1_3;
+    c6_0 += a6[3] * b0_3;     c6_1 += a6[3] * b1_3;
+    c7_0 += a7[3] * b0_3;     c7_1 += a7[3] * b1_3;
+  }
+
+  
+  var tile = array<vec4f, 16>(c0_0, c0_1, c1_0, c1_1, c2_0, c2_1, c3_0, c3_1, c4_0, c4_1, c5_0, c5_1, c6_0, c6_1, c7_0, c7_1);
+  // A loop, not a copy of the epilogue for each element: shaders compile several times faster.
+  for (var e = 0u; e < 16u; e++) {
+    let r = row + e / 2u;
+    let j = col + 4u * (e % 2u);
+    if (r >= 70u || j >= 64u) { continue; }
+    let v = tile[e];
+    let y = gid.z * 4480u + r * 64u + j;
+    finish(y + 0u, v[0]); finish(y + 1u, v[1]); finish(y + 2u, v[2]); finish(y + 3u, v[3]);
+  }
+}

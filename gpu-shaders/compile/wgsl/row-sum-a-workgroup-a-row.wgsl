@@ -1,0 +1,32 @@
+// sum.rows, grid 4 × 1 × 1
+@group(0) @binding(0) var<storage, read> b0: array<f32>;
+@group(0) @binding(1) var<storage, read_write> b1: array<f32>;
+var<workgroup> parts: array<f32, 64>;
+fn group_sum(v: f32, lane: u32) -> f32 {
+  parts[lane] = v;
+  workgroupBarrier();
+  for (var s = 32u; s > 0u; s >>= 1u) {
+    if (lane < s) { parts[lane] += parts[lane + s]; }
+    workgroupBarrier();
+  }
+  let all = parts[0];
+  workgroupBarrier();
+  return all;
+}
+
+fn finish(i: u32, v: f32) {
+  b1[i] = v;
+}
+
+@compute @workgroup_size(64, 1, 1)
+fn main(@builtin(global_invocation_id) gid: vec3u, @builtin(local_invocation_id) lid: vec3u,
+  @builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = wid.y * groups.x + wid.x;
+  if (row >= 4u) { return; }
+  var sum = f32();
+  for (var c = lane; c < 99u; c += 64u) {
+    sum += b0[row * 99u + c];
+  }
+  let value = group_sum(sum, lane);
+  if (lane == 0u) { finish(row, value); }
+}

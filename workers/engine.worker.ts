@@ -7,6 +7,7 @@ import { browserTabs } from './engine/tabs.ts';
 import { GpuTrainer } from './engine/trainer.ts';
 import { keepErrorFields, toStudioError } from './errors.ts';
 import type { Storage, Studio, StudioError } from './protocol.ts';
+import { onnxOf } from './reference.ts';
 import { referenceClient } from './referenceClient.ts';
 import type { Files } from './session/ports.ts';
 import { MemoryFiles } from './storage/memory.ts';
@@ -30,16 +31,17 @@ async function start(): Promise<EnginePorts> {
   });
   const db = await openRecords('graft', outdate);
   const files = await openFiles(db, tabs);
+  const reference = referenceClient();
   return {
     db,
     files,
     pool: new WorkerPool(poolSize(navigator.hardwareConcurrency), spawnDataWorker),
     tabs,
-    reference: referenceClient(),
+    reference,
     asset: assetUrl,
     crossOriginIsolated: self.crossOriginIsolated,
     outdated,
-    openGpu: () => GpuTrainer.open(navigator.gpu),
+    openGpu: () => GpuTrainer.open(navigator.gpu, onnxOf(reference)),
     storage: () => storage(files),
     sampleFile,
     now: () => Date.now(),

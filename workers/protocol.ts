@@ -288,6 +288,13 @@ export interface Prediction {
   ms: number;
 }
 
+export interface OnnxDownload {
+  name: string;
+  onnx: Blob;
+  /** Why the adapter is kept beside the weights instead of merged into them; null where it is merged. */
+  kept: string | null;
+}
+
 /** Our logits against onnxruntime-web's on the same input. */
 export interface ReferenceCheck {
   maxRelativeError: number;
@@ -357,6 +364,8 @@ export interface Studio {
   predict(run: string, picture: Blob): Promise<Prediction>;
   /** The adapter as a zip; `withBase` adds the frozen weights and a loader. */
   exportAdapter(run: string, options: { withBase: boolean }): Promise<{ name: string; zip: Blob }>;
+  /** The backbone with the adapter merged into it and the trained head, as one ONNX file. */
+  exportOnnx(run: string): Promise<OnnxDownload>;
   check(backbone: string): Promise<ReferenceCheck>;
   /** Stops the job of that name (`import`, `neighbours`); what was done so far is kept. */
   cancel(job: string): Promise<void>;

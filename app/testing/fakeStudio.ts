@@ -395,6 +395,11 @@ export class FakeStudio implements P.Studio {
       zip: new Blob([new Uint8Array(1_634_000)]),
     };
   }
+  async exportOnnx(id: string): Promise<P.OnnxDownload> {
+    await wait(this.tickMs);
+    const name = this.list.get(id)!.name.replaceAll(/[^a-z0-9]+/gi, '-');
+    return { name: `${name}.onnx`, onnx: new Blob([new Uint8Array(7_100_000)]), kept: null };
+  }
   async check(): Promise<P.ReferenceCheck> {
     await wait(this.tickMs * 5);
     return { maxRelativeError: 2.3e-6, samples: 8, tolerance: 1e-4, passed: true };

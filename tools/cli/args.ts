@@ -110,10 +110,11 @@ export function givenSettings(args: Arguments, method: Method): Settings {
   return given;
 }
 
-export const help = `Graft without a page: adapt a frozen backbone, predict with an adapter, look into a file.
+export const help = `Graft without a page: adapt a frozen backbone, predict with an adapter, export both as one model, look into a file.
 
   graft train   --backbone NAME|FOLDER --data FOLDER|ZIP --out adapter.zip [options]
   graft predict --backbone NAME|FOLDER --adapter FILE|FOLDER --data FOLDER|ZIP --out predictions.csv
+  graft export  --backbone NAME|FOLDER --adapter FILE|FOLDER --out model.onnx
   graft inspect FILE|FOLDER
 
 Backbone: ${'efficientnet-lite0'} (default), vit-s14-saliency, or a Hugging Face folder.

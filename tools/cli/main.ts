@@ -12,6 +12,8 @@ async function main(argv: readonly string[]): Promise<void> {
     case 'predict':
       withVulkan();
       return (await import('./predict.ts')).predictCommand(args);
+    case 'export':
+      return (await import('./export.ts')).exportCommand(args);
     case 'inspect':
       return (await import('./inspect.ts')).inspectCommand(args);
     default:

@@ -1,15 +1,17 @@
 import { hash32, uniform } from '../../models/data/hash.ts';
 import { linearProbe } from '../../models/methods/linearProbe.ts';
+import { inputs } from '../../models/tasks/classification.ts';
 import type { Pool } from '../datasets/jobs.ts';
 import { StoredPictures } from '../datasets/pictures.ts';
 import type { DatasetStore } from '../datasets/store.ts';
 import type { NeighbourScore, ReferenceCheck, StudioEvent } from '../protocol.ts';
-import type { ReferenceWorker } from '../reference.ts';
+import { onnxOf, type ReferenceWorker } from '../reference.ts';
 import { Cancelled } from '../session/features.ts';
 import { score } from '../session/metrics.ts';
 import type { Files, Pictures } from '../session/ports.ts';
+import { openBackboneOnnx, type PrefixPlace } from '../session/prefix.ts';
 import { defaultSettings } from '../settings.ts';
-import { BackboneError, type Backbones } from './backbones.ts';
+import { BackboneError, type Backbones, type OpenBackbone } from './backbones.ts';
 import { Pace } from './pace.ts';
 import type { RunSession, Trainer } from './trainer.ts';
 
@@ -78,22 +80,18 @@ export class Features {
         'Without WebGPU it is ONNX Runtime that runs the backbone, so there is nothing to compare with it.',
         'Open this page in a browser with WebGPU.',
       );
-    const { reference: model, card, hash } = await backbones.open(backboneId);
-    if (!model)
-      throw new BackboneError(
-        `"${card.title}" was dropped without an ONNX graph, so there is nothing to compare with.`,
-        'Check one of the backbones that come with the page.',
-      );
+    const backbone = await backbones.open(backboneId);
+    const { card, hash } = backbone;
     const side = card.imageSize.default;
     const pictures = waves(`check-${newId()}`);
+    const oracle = await oracleOf(backbone, reference, side);
     try {
-      await reference.load(model);
-      const session = await this.#open('check', backboneId, side, pictures);
+      const session = await this.#open('check', backboneId, side, pictures, 'gpu');
       const { features } = session.labelled('train');
       session.destroy();
       let [furthest, largest] = [0, 0];
       for (let sample = 0; sample < checked; sample++) {
-        const expected = await reference.features(wave(sample, side), 1, side);
+        const expected = await oracle.features(wave(sample, side));
         expected.forEach((value, i) => {
           furthest = Math.max(furthest, Math.abs(value - features[sample][i]));
           largest = Math.max(largest, Math.abs(value));
@@ -102,12 +100,19 @@ export class Features {
       const maxRelativeError = furthest / Math.max(largest, 1e-12);
       return { maxRelativeError, samples: checked, tolerance, passed: maxRelativeError <= tolerance };
     } finally {
+      await oracle.close();
       // Each check computes anew, under a name of its own.
       await files.remove(`features/${hash}-${pictures.hash}`);
     }
   }
 
-  async #open(job: string, backboneId: string, side: number, pictures: Pictures): Promise<RunSession> {
+  async #open(
+    job: string,
+    backboneId: string,
+    side: number,
+    pictures: Pictures,
+    prefix?: PrefixPlace,
+  ): Promise<RunSession> {
     const { backbones, trainer, files, tell, tick, newId } = this.#ports;
     this.#cancelled.delete(job);
     const pace = new Pace(tick);
@@ -128,11 +133,33 @@ export class Features {
       method: linearProbe,
       settings,
       pictures,
+      prefix,
       // Nothing is trained, so nothing is ever written there.
       folder: `scratch/${newId()}`,
       report: (phase, { done, total }) => report(phase, done, total, 'pictures'),
     });
   }
+}
+
+/**
+ * What our features are compared with: the graph that the backbone's own library gave, where the page has one, else
+ * the graph that we write, which leaves the arithmetic to ONNX Runtime and the reading of the files to us.
+ */
+async function oracleOf(backbone: OpenBackbone, reference: ReferenceWorker, side: number) {
+  const { model, reference: graph } = backbone;
+  if (graph) {
+    await reference.load(graph);
+    return {
+      features: (pixels: Float32Array) => reference.features(pixels, 1, side),
+      close: async () => undefined,
+    };
+  }
+  const session = await openBackboneOnnx(model, side, onnxOf(reference));
+  return {
+    features: async (data: Float32Array) =>
+      (await session.run({ [inputs.pixels]: { data, shape: [1, 3, side, side] } }))['features'],
+    close: () => session.close(),
+  };
 }
 
 /** Inputs to compare on, as a data set. */

@@ -3,10 +3,11 @@ import { methodById } from '../../models/methods/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
 import { imageBlob, StoredPictures } from '../datasets/pictures.ts';
 import { type DatasetStore, NoDatasetError, type OpenDataset } from '../datasets/store.ts';
-import type { Prediction, Profile, Report, Spectrum } from '../protocol.ts';
+import type { OnnxDownload, Prediction, Profile, Report, Spectrum } from '../protocol.ts';
 import { adapterZip } from '../session/adapter.ts';
 import { freshProgress, type Progress } from '../session/checkpoint.ts';
 import { softmax } from '../session/metrics.ts';
+import { adaptedOnnx } from '../session/onnx.ts';
 import type { Files, Pictures } from '../session/ports.ts';
 import { probeLogits } from '../session/probe.ts';
 import { reportOf } from '../session/report.ts';
@@ -182,6 +183,28 @@ export class Results {
         name: `${fileName(record.view.name)}.zip`,
         zip: new Blob([zip as BlobPart], { type: 'application/zip' }),
       };
+    });
+  }
+
+  exportOnnx(id: string): Promise<OnnxDownload> {
+    return this.#alone(async () => {
+      const record = this.#ports.runs.get(id);
+      const { name, plan, classes } = record.view;
+      const session = await this.#open(record, 'none');
+      const { card, preprocessor } = await this.#ports.backbones.open(plan.backbone);
+      const { model, method, settings } = session.options;
+      const { onnx, kept } = await adaptedOnnx({
+        model,
+        method,
+        settings,
+        tensors: await session.trained(),
+        knobs: (await this.#progress(record, session)).knobs,
+        classes,
+        preprocessor,
+        name,
+        backbone: card.title,
+      });
+      return { name: `${fileName(name)}.onnx`, onnx: new Blob([onnx]), kept };
     });
   }
 

@@ -12,6 +12,7 @@ import type {
   Estimate,
   Machine,
   NeighbourScore,
+  OnnxDownload,
   Prediction,
   Profile,
   ReferenceCheck,
@@ -218,6 +219,10 @@ export class Engine implements Studio {
     { withBase }: { withBase: boolean },
   ): Promise<{ name: string; zip: Blob }> {
     return (await this.#ready()).results.exportAdapter(run, withBase);
+  }
+
+  async exportOnnx(run: string): Promise<OnnxDownload> {
+    return (await this.#ready()).results.exportOnnx(run);
   }
 
   async check(backbone: string): Promise<ReferenceCheck> {

@@ -2,6 +2,7 @@ import { Gpu, NoGpuError } from '../../gpu-shaders/index.ts';
 import type { Method } from '../../models/methods/method.ts';
 import type { StudioError } from '../protocol.ts';
 import type { TrainedState } from '../session/checkpoint.ts';
+import type { OnnxRuntime } from '../session/ports.ts';
 import { Session, type SessionOptions } from '../session/session.ts';
 import type { OpenBackbone } from './backbones.ts';
 
@@ -74,19 +75,21 @@ export class DeviceLostError extends Error {
 export class GpuTrainer implements Trainer {
   readonly backend = 'webgpu';
   readonly #gpu: GPU | undefined;
+  readonly #onnx: OnnxRuntime | undefined;
   #device: Gpu;
   readonly #dead = new WeakSet<Gpu>();
   readonly #deviceOf = new WeakMap<RunSession, Gpu>();
 
-  private constructor(gpu: GPU | undefined, device: Gpu) {
+  private constructor(gpu: GPU | undefined, device: Gpu, onnx: OnnxRuntime | undefined) {
     this.#gpu = gpu;
+    this.#onnx = onnx;
     this.#device = device;
     this.#watch(device);
   }
 
-  /** Throws `NoGpuError`. */
-  static async open(gpu: GPU | undefined): Promise<GpuTrainer> {
-    return new GpuTrainer(gpu, await Gpu.open(gpu));
+  /** `onnx` computes frozen prefixes where the GPU is emulated. Throws `NoGpuError`. */
+  static async open(gpu: GPU | undefined, onnx?: OnnxRuntime): Promise<GpuTrainer> {
+    return new GpuTrainer(gpu, await Gpu.open(gpu), onnx);
   }
 
   get name(): string {
@@ -115,6 +118,7 @@ export class GpuTrainer implements Trainer {
       gpu,
       model: backbone.model,
       backboneHash: backbone.hash,
+      onnx: this.#onnx,
     });
     this.#deviceOf.set(session, gpu);
     return session;

@@ -41,10 +41,11 @@ export async function adaptedOnnx(adapted: AdaptedModel): Promise<AdaptedFile> {
   const settings = { ...adapted.settings, ...knobs };
   const side = settings.image_size as number;
   const base = { ...noBase, weight: (path: string) => model.f32(path) };
-  let merged: Map<string, Float32Array> | null = null;
+  // Where nothing is trained but the head, the backbone is merged as it is.
+  let merged: Map<string, Float32Array> | null = attachment.parameters.length ? null : new Map();
   let kept: string | null = null;
   try {
-    merged = await mergedWeights(method, attachment, settings, tensors, base);
+    merged ??= await mergedWeights(method, attachment, settings, tensors, base);
   } catch (error) {
     if (!(error instanceof MethodError)) throw error;
     kept = error.message;

@@ -1,4 +1,5 @@
-import type { Gpu, Program, State } from '../../gpu-shaders/index.ts';
+import { type Gpu, input, narrowRows, type Program, type State } from '../../gpu-shaders/index.ts';
+import type { Model } from '../../models/model.ts';
 import { FixedBatchError, type OnnxFile, weightsFile, writeOnnx } from '../../models/onnx/index.ts';
 import { inputs } from '../../models/tasks/classification.ts';
 import { version } from '../../package.json' with { type: 'json' };
@@ -140,6 +141,18 @@ class ProcessorPrefix implements Prefix {
   destroy(): void {
     void this.session.close();
   }
+}
+
+/** The bare backbone in ONNX Runtime: `pixels` f32 [batch, 3, side, side] to `features` f32 [batch, width]. */
+export async function openBackboneOnnx(model: Model, side: number, onnx: OnnxRuntime): Promise<OnnxSession> {
+  const source = (batch: number) => {
+    const pixels = input(inputs.pixels, [batch, 3, side, side], { sample: true });
+    const [features] = narrowRows([model.trace(pixels).features]);
+    const read = (name: string) => model.load(name);
+    return { outputs: { features }, read, name: 'backbone', version, weights: 'external' as const };
+  };
+  const { graph, weights } = await writeOnnx(source, 1);
+  return onnx.open({ graph, weights: weights && { name: weightsFile, data: weights } });
 }
 
 const firstRows = (values: Float32Array, count: number, batch: number) =>

@@ -9,7 +9,7 @@ import { isProbe, useMachine } from '../../stores/machine.ts';
 import { backboneOf } from '../../stores/plan.ts';
 import { check, hasResult, selectedRun, useRuns } from '../../stores/runs.ts';
 import { bytes, plural } from '../../text/format.ts';
-import { downloadAdapter, useDownload } from './download.ts';
+import { downloadAdapter, downloadOnnx, useDownload } from './download.ts';
 
 /** What can be carried off: the adapter's zip, the lines that load it, and the proof that the numbers are right. */
 export function TakeAway() {
@@ -26,6 +26,7 @@ export function TakeAway() {
   return (
     <div className={styles['take']}>
       <Adapter run={run} />
+      <WholeModel run={run} />
       <Lines run={run} />
       <Check run={run} />
     </div>
@@ -56,15 +57,41 @@ function Adapter({ run }: { run: RunView }) {
         size="big"
         wide
         data-testid="download"
-        disabled={busy}
+        disabled={busy !== null}
         onClick={() => void downloadAdapter(run.id)}
       >
-        <Download aria-hidden /> {busy ? 'Writing the zip' : 'Download'}
+        <Download aria-hidden /> {busy === 'adapter' ? 'Writing the zip' : 'Download'}
       </Button>
       <p style={{ minHeight: 20 }} role="status">
-        {last && `${last.name}, ${bytes(last.bytes)}`}
+        {last?.what === 'adapter' && `${last.name}, ${bytes(last.bytes)}`}
       </p>
-      {error && <ErrorNote error={error} />}
+      {error?.what === 'adapter' && <ErrorNote error={error} />}
+    </section>
+  );
+}
+
+function WholeModel({ run }: { run: RunView }) {
+  const { busy, last, error } = useDownload();
+  return (
+    <section aria-label="Whole model">
+      <h2>Whole model</h2>
+      <p>
+        One ONNX file to run anywhere: the backbone with the adapter merged in and the head. It carries the
+        class names and the preprocessing.
+      </p>
+      <div>
+        <Button
+          data-testid="download-onnx"
+          disabled={busy !== null}
+          onClick={() => void downloadOnnx(run.id)}
+        >
+          <Download aria-hidden /> {busy === 'onnx' ? 'Writing the file' : 'Download merged ONNX'}
+        </Button>
+      </div>
+      <p style={{ minHeight: 20 }} role="status">
+        {last?.what === 'onnx' && `${last.name}, ${bytes(last.bytes)}`}
+      </p>
+      {error?.what === 'onnx' && <ErrorNote error={error} />}
     </section>
   );
 }

@@ -4,33 +4,56 @@ import { save } from '../../parts/save.ts';
 import { asStudioError, engine } from '../../stores/connection.ts';
 import { note } from '../../stores/log.ts';
 
+type What = 'adapter' | 'onnx';
+
 interface DownloadState {
   withBase: boolean;
-  busy: boolean;
-  /** The name and bytes of the last file that was handed to the browser. */
-  last: { name: string; bytes: number } | null;
-  error: StudioError | null;
+  /** What is being written. */
+  busy: What | null;
+  /** The file that was handed to the browser last. */
+  last: { what: What; name: string; bytes: number } | null;
+  error: (StudioError & { what: What }) | null;
 }
 
 export const useDownload = create<DownloadState>()(() => ({
   withBase: false,
-  busy: false,
+  busy: null,
   last: null,
   error: null,
 }));
 
 /** Writes the adapter's zip and hands it to the browser. */
-export async function downloadAdapter(run: string): Promise<void> {
-  if (useDownload.getState().busy) return;
-  useDownload.setState({ busy: true, error: null });
-  try {
+export function downloadAdapter(run: string): Promise<void> {
+  return download('adapter', run, async () => {
     const { name, zip } = await engine().exportAdapter(run, { withBase: useDownload.getState().withBase });
-    save(name, zip);
-    useDownload.setState({ busy: false, last: { name, bytes: zip.size } });
+    return { name, blob: zip };
+  });
+}
+
+/** Writes the whole model as ONNX and hands it to the browser. */
+export function downloadOnnx(run: string): Promise<void> {
+  return download('onnx', run, async () => {
+    const { name, onnx, kept } = await engine().exportOnnx(run);
+    if (kept) note(`The adapter stays beside the weights in ${name}: ${kept}`, 'info', run);
+    return { name, blob: onnx };
+  });
+}
+
+async function download(
+  what: What,
+  run: string,
+  write: () => Promise<{ name: string; blob: Blob }>,
+): Promise<void> {
+  if (useDownload.getState().busy) return;
+  useDownload.setState({ busy: what, error: null });
+  try {
+    const { name, blob } = await write();
+    save(name, blob);
+    useDownload.setState({ busy: null, last: { what, name, bytes: blob.size } });
     note(`Saved ${name}`, 'info', run);
   } catch (thrown) {
     const error = asStudioError(thrown);
-    useDownload.setState({ busy: false, error });
+    useDownload.setState({ busy: null, error: { ...error, what } });
     note(error.message, 'error', run);
   }
 }

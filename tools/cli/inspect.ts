@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { bytesSource, type Checkpoint, readSafetensors } from '../../models/checkpoints/safetensors.ts';
 import { readAdapter } from '../../models/exports/adapterZip.ts';
 import { fromPeft } from '../../models/exports/peftImport.ts';
-import { lowRankSpectrum } from '../../models/methods/spectrum.ts';
+import { lowRankSpectrum } from '../../models/methods/math/lowRank.ts';
 import { type Arguments, UsageError } from './args.ts';
 import { entriesOf } from './pictures.ts';
 

@@ -2,8 +2,8 @@ import { type Copy, type Gpu, type Program, State, sizeOf } from '../../gpu-shad
 import { hyperVector } from '../../gpu-shaders/train/optimiser.ts';
 import { hash32, hashText, uniform } from '../../models/data/hash.ts';
 import type { Settings } from '../../models/describe.ts';
+import { lowRankSpectrum } from '../../models/methods/math/lowRank.ts';
 import type { AddedParameter, Attachment, Base, Method, Tensors } from '../../models/methods/method.ts';
-import { lowRankSpectrum } from '../../models/methods/spectrum.ts';
 import { startValue } from '../../models/methods/start.ts';
 import type { Model } from '../../models/model.ts';
 import { inputs, trainedParameters } from '../../models/tasks/classification.ts';

@@ -183,7 +183,7 @@ describe('a graph', () => {
 
 async function run(file: OnnxFile, inputs: Record<string, { data: Float32Array; shape: number[] }>) {
   const weights = file.weights && { name: weightsFile, data: file.weights };
-  const session = await (await openOnnx()).open({ graph: file.graph, weights });
+  const session = await openOnnx().open({ graph: file.graph, weights });
   const values = await session.run(inputs);
   await session.close();
   return values;

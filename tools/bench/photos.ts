@@ -10,6 +10,7 @@ import { MemoryFiles } from '../../workers/storage/memory.ts';
 import { openBackbone } from '../cli/backbone.ts';
 import { openGpu } from '../cli/gpu.ts';
 import { FolderPictures } from '../cli/pictures.ts';
+import { openOnnx } from '../onnx/node.ts';
 
 /** From a folder of photos to a trained adapter, with the settings that the page would choose. */
 export interface PhotosResult {
@@ -71,6 +72,7 @@ export async function measurePhotos(folder: string): Promise<PhotosResult> {
     method,
     settings,
     pictures,
+    onnx: openOnnx(),
     folder: 'runs/bench',
     report(phase) {
       if (!begun.has(phase)) begun.set(phase, performance.now());

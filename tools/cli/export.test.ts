@@ -33,7 +33,7 @@ test('an adapter that PEFT trained becomes an ONNX file with the logits that PEF
   const pixels = await pictures.load([...pictures.samples.keys()], side, null);
   const data = new Float32Array(pixels.length * 3 * side * side);
   for (const [i, p] of pixels.entries()) data.set(p, i * p.length);
-  const session = await (await openOnnx()).open({ graph, weights: null });
+  const session = await openOnnx().open({ graph, weights: null });
   const { logits } = await session.run({ pixel_values: { data, shape: [pixels.length, 3, side, side] } });
   await session.close();
 

@@ -5,6 +5,7 @@ import { argmax } from '../../workers/session/metrics.ts';
 import { Session } from '../../workers/session/session.ts';
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
 import { NodeFiles } from '../../workers/storage/files.node.ts';
+import { openOnnx } from '../onnx/node.ts';
 import { type Arguments, required, UsageError } from './args.ts';
 import { openBackbone } from './backbone.ts';
 import { openGpu } from './gpu.ts';
@@ -41,6 +42,7 @@ export async function predictCommand(args: Arguments): Promise<void> {
     pictures,
     folder: `runs/cli-${process.pid}`,
     start: adapter.tensors,
+    onnx: openOnnx(),
     report: () => {},
   });
   const samples = pictures.samples.map((_, i) => i);

@@ -9,10 +9,12 @@ import type { Tensors } from '../../models/methods/method.ts';
 import type { Profile, StepPoint } from '../../workers/protocol.ts';
 import type { Progress } from '../../workers/session/checkpoint.ts';
 import { type Files, StorageFullError } from '../../workers/session/ports.ts';
+import type { PrefixPlace } from '../../workers/session/prefix.ts';
 import { Session } from '../../workers/session/session.ts';
 import type { TrainControl } from '../../workers/session/train.ts';
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
 import { MemoryFiles } from '../../workers/storage/memory.ts';
+import { openOnnx } from '../onnx/node.ts';
 import { openBackbone } from './backbone.ts';
 import { openGpu } from './gpu.ts';
 import { FolderPictures } from './pictures.ts';
@@ -23,7 +25,7 @@ const fixtures = 'tools/reference/fixtures';
 let gpu: Promise<Gpu> | undefined;
 
 async function openSession(
-  options: { files?: Files; settings?: Settings; start?: Tensors; val?: number } = {},
+  options: { files?: Files; settings?: Settings; start?: Tensors; val?: number; prefix?: PrefixPlace } = {},
 ) {
   gpu ??= openGpu();
   const backbone = await openBackbone(`${fixtures}/vit-tiny`);
@@ -52,6 +54,8 @@ async function openSession(
     pictures,
     folder: 'runs/one/checkpoints',
     start: options.start,
+    prefix: options.prefix,
+    onnx: openOnnx(),
     report: () => {},
   });
   return session;
@@ -100,7 +104,7 @@ test('20 LoRA steps follow PEFT from the same start on the same batches', async 
     ),
   );
   const settings = { shuffle: false, schedule: 'constant', lr: 1e-3, weight_decay: 0.01, clip: 0, epochs: 4 };
-  const session = await openSession({ settings, start });
+  const session = await openSession({ settings, start, prefix: 'gpu' });
   const { points } = await run(session);
   const expected = await readSafetensors(bytesSource(await readFile(`${folder}/expected.safetensors`)));
   const losses = await expected.f32('losses');
@@ -144,6 +148,25 @@ describe('a run that is cut off', () => {
     const figures = (points: StepPoint[]) =>
       points.map(({ step, loss, gradNorm }) => ({ step, loss, gradNorm }));
     expect(figures(after.outcome.progress.steps)).toEqual(figures(undisturbed.outcome.progress.steps));
+    second.destroy();
+  });
+
+  test('keeps its frozen prefix where it began, to the bit', async () => {
+    const whole = await openSession({ settings, prefix: 'processor' });
+    const undisturbed = await run(whole);
+    const expected = bits(await whole.trained());
+    whole.destroy();
+
+    const files = new MemoryFiles();
+    const first = await openSession({ settings, files, prefix: 'processor' });
+    await run(first, { pauseAt: 3 });
+    first.destroy();
+    await files.remove('features/');
+    const second = await openSession({ settings, files });
+    expect(second.prefix.choice.place).toBe('processor');
+    const after = await run(second);
+    expect(bits(await second.trained())).toEqual(expected);
+    expect(after.outcome.progress.steps.at(-1)?.loss).toBe(undisturbed.outcome.progress.steps.at(-1)?.loss);
     second.destroy();
   });
 

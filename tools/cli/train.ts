@@ -9,6 +9,7 @@ import { reportOf } from '../../workers/session/report.ts';
 import { Session } from '../../workers/session/session.ts';
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
 import { NodeFiles } from '../../workers/storage/files.node.ts';
+import { openOnnx } from '../onnx/node.ts';
 import { type Arguments, givenSettings, number, required, UsageError } from './args.ts';
 import { openBackbone } from './backbone.ts';
 import { openGpu } from './gpu.ts';
@@ -58,10 +59,11 @@ export async function trainCommand(args: Arguments): Promise<void> {
     pictures,
     folder: `runs/cli-${process.pid}`,
     start: init?.tensors,
+    onnx: openOnnx(),
     report: progressLine(),
   });
   say(
-    `Training ${method.card.title} on ${gpu.info.description}: ${session.steps} steps of ${settings.batch_size}.`,
+    `Training ${method.card.title} on ${gpu.info.description}: ${session.steps} steps of ${settings.batch_size}; frozen features by ${session.prefix.choice.by}.`,
   );
   const log = args.log ? createWriteStream(args.log) : null;
   const points: StepPoint[] = [];

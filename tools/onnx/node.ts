@@ -4,10 +4,14 @@ import type { OnnxRuntime } from '../../workers/session/ports.ts';
 
 let started: Promise<OnnxRuntime> | undefined;
 
-/** ONNX Runtime's WASM under Node, with the threads the page would take. */
-export function openOnnx(): Promise<OnnxRuntime> {
-  started ??= start();
-  return started;
+/** ONNX Runtime's WASM under Node, with the threads the page would take; started with the first graph. */
+export function openOnnx(): OnnxRuntime {
+  return {
+    async open(graph) {
+      started ??= start();
+      return (await started).open(graph);
+    },
+  };
 }
 
 async function start(): Promise<OnnxRuntime> {

@@ -12,6 +12,7 @@ import { NodeFiles } from '../../workers/storage/files.node.ts';
 import { type OpenBackbone, openBackbone } from '../cli/backbone.ts';
 import { openGpu } from '../cli/gpu.ts';
 import { FolderPictures } from '../cli/pictures.ts';
+import { openOnnx } from '../onnx/node.ts';
 
 /** Data, backbone and device that the runs of a proof share. */
 export interface Arena {
@@ -66,6 +67,7 @@ export async function openRun(arena: Arena, id: string, settings: Settings): Pro
     method,
     settings: completeSettings(method, given, defaultSettings(method, backbone.model, count)),
     pictures,
+    onnx: openOnnx(),
     folder: `runs/prove-${process.pid}-${id}-${settings.seed ?? common.seed ?? 0}-${++opened}`,
     report: progressLine(`${id}: `),
   });

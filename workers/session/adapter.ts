@@ -17,11 +17,13 @@ import { checkKeys, toPeft } from '../../models/exports/peft.ts';
 import { formFiles, olderForm, readForm, todaysForm } from '../../models/exports/peftForm.ts';
 import { fromPeft } from '../../models/exports/peftImport.ts';
 import { methodById, methodOfConfig } from '../../models/methods/index.ts';
+import { truncate } from '../../models/methods/math/lowRank.ts';
 import type { Method, Tensors } from '../../models/methods/method.ts';
 import type { Model } from '../../models/model.ts';
 import { version } from '../../package.json' with { type: 'json' };
 import type { Progress } from './checkpoint.ts';
 import { score } from './metrics.ts';
+import type { Prefix } from './prefix.ts';
 import type { RunReport } from './report.ts';
 import type { Session, SessionOptions } from './session.ts';
 
@@ -29,10 +31,16 @@ import type { Session, SessionOptions } from './session.ts';
 export type Exported = Pick<
   Session,
   'attachment' | 'base' | 'classes' | 'parameters' | 'samplesOf' | 'shape' | 'trained'
-> & { readonly options: Omit<SessionOptions, 'gpu'> };
+> & {
+  readonly options: Omit<SessionOptions, 'gpu'>;
+  /** What computed its frozen features, where that was a choice. */
+  readonly prefix?: Pick<Prefix, 'choice'>;
+};
 
 export interface AdapterZipOptions {
   session: Exported;
+  /** Lower ranks that modules' low-rank updates are cut to, by path. */
+  ranks?: Readonly<Record<string, number>>;
   backbone: {
     /** What `base_model_name_or_path` says. */
     id: string;
@@ -76,7 +84,7 @@ export async function adapterZip(options: AdapterZipOptions): Promise<Uint8Array
 type Forms = Pick<AdapterParts, 'adapter' | 'older' | 'native'>;
 
 /** PEFT's files in both generations of names, where the method has a form of PEFT's; its own where that is not enough. */
-async function formsOf({ session, backbone, run }: AdapterZipOptions): Promise<Forms> {
+async function formsOf({ session, backbone, run, ranks = {} }: AdapterZipOptions): Promise<Forms> {
   const { model, method } = session.options;
   const trained = await session.trained();
   const settings = { ...session.options.settings, ...ownKnobs(session, run.progress.knobs) };
@@ -102,7 +110,8 @@ async function formsOf({ session, backbone, run }: AdapterZipOptions): Promise<F
   }
   const updates = method.toLowRank?.(session.attachment, settings, trained);
   if (!updates && session.attachment.parameters.length) return { native };
-  const content: AdapterContent = { updates: updates ?? [], saved };
+  const cut = updates?.map((u) => (ranks[u.path] < u.a.shape[0] ? truncate(u, ranks[u.path]) : u));
+  const content: AdapterContent = { updates: cut ?? [], saved };
   checkKeys([...content.updates.map((u) => u.path), ...saved.keys()], paths);
   const renamed = isRenamed(
     content.updates.map((u) => u.path),
@@ -211,6 +220,7 @@ function runSummary({ session, backbone, run }: AdapterZipOptions): JsonObject {
     validation: evals,
     journal,
     report: run.report && { split: run.report.split, score: run.report.score, probe: run.report.baseScore },
+    ...(session.prefix ? { prefix: { ...session.prefix.choice } } : {}),
     versions: { Graft: version },
   };
 }

@@ -38,7 +38,7 @@ describe('the frozen prefix', () => {
   });
 
   test('gives the same values on the processor, for any number of pictures', async () => {
-    const onnx = await openOnnx();
+    const onnx = openOnnx();
     const processor = await openPrefix({ ...options, onnx, place: 'processor' });
     const gpu = await openPrefix({ ...options, onnx, place: 'gpu' });
     expect(processor.rows).toEqual(gpu.rows);

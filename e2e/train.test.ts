@@ -50,6 +50,12 @@ test.describe('pictures in, adapter out', () => {
     await user.train();
     await user.finish();
     console.log(`main-thread tasks over 50 ms while it trained: ${JSON.stringify(await tasks())}`);
+    await user.page.getByTestId('panel-profile').click();
+    await user.page.getByTestId('profile-step').click();
+    await expect(user.page.getByTestId('profile').getByRole('row', { name: /adamw/ })).toBeVisible({
+      timeout: 60_000,
+    });
+    await user.page.getByRole('button', { name: 'Close the panels' }).click();
     const picture = join(drawings, 'dots/dots-00.png');
     const said = await user.tryPicture(picture);
     await user.page.getByTestId('check').click();

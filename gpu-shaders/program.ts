@@ -164,7 +164,7 @@ export class Program {
   async profile(copies: readonly Copy[] = []): Promise<Timed[] | null> {
     this.flush();
     const encoder = this.parts.gpu.device.createCommandEncoder({ label: this.report.label });
-    addCopies(encoder, copies);
+    copyAll(encoder, copies);
     this.parts.gpu.device.queue.submit([encoder.finish()]);
     const times = await timeDispatches(this.parts.gpu, this.parts.dispatches);
     return (
@@ -226,11 +226,6 @@ export class Program {
   destroy(): void {
     for (const b of [...this.parts.owned, ...this.staging]) b.destroy();
   }
-}
-
-function addCopies(encoder: GPUCommandEncoder, copies: readonly Copy[]): void {
-  for (const c of copies)
-    encoder.copyBufferToBuffer(c.from, c.fromOffset, c.to.buffer, c.to.offset + c.toOffset, c.bytes);
 }
 
 function copyAll(encoder: GPUCommandEncoder, copies: readonly Copy[]): void {

@@ -16,6 +16,8 @@ export interface TrainSpec {
   optimiser: Optimiser;
   /** Multiplies the loss before the backward pass; a scalar input, or absent for 1. */
   lossScale?: Tensor;
+  /** Bytes that intermediate values may take; forward values are computed again where they would take more. */
+  memory?: number;
 }
 
 /** The trainable leaves that `outputs` depend on, by name. */
@@ -40,6 +42,7 @@ export async function compileTrainStep(state: State, spec: TrainSpec): Promise<P
     label: spec.label,
     outputs: { loss: copy(spec.loss), ...spec.outputs },
     gradients: named,
+    memory: spec.memory,
     tail: { ...optimiserTail(state, spec.optimiser), inputs: [hyperInput()] },
   });
 }

@@ -16,6 +16,7 @@ Shapes of vit and bert: 4 blocks and batch 4, 2 blocks and batch 4; --full for 1
 
   --steps N       steps of each engine, the first two being warm-up (5)
   --peers NAMES   ${peerNames.join(',')}, or none
+  --memory MB     ours once more, its intermediate values kept within this by computing some again
   --profile       our step's GPU time by kernel
   --json FILE     everything measured
   --write         puts what was measured into docs/benchmarks.json, and writes docs/benchmarks.md from it
@@ -38,6 +39,7 @@ export interface Command {
   steps: number;
   peers: Peer[];
   profile: boolean;
+  memory?: number;
   json?: string;
   write: boolean;
   render: boolean;
@@ -88,6 +90,7 @@ export function commandOf(argv: readonly string[]): Command {
     steps: whole('steps', one('steps') ?? '5'),
     peers: peers as Peer[],
     profile: Boolean(values.profile),
+    ...(one('memory') === undefined ? {} : { memory: whole('memory', one('memory')!) }),
     ...(one('json') === undefined ? {} : { json: one('json') }),
     write: Boolean(values.write),
     render: Boolean(values.render),
@@ -112,6 +115,7 @@ function parsed(argv: readonly string[]): Record<string, string | string[] | boo
         steps: text,
         peers: text,
         profile: flag,
+        memory: text,
         json: text,
         write: flag,
         render: flag,

@@ -32,6 +32,7 @@ export interface Run {
   peak_bytes: number;
   /** Ours: what the plan says. */
   planned_bytes?: number;
+  planned_submits?: number;
   /** What the last step asked of WebGPU. */
   per_step: Measured['perStep'];
   /** Buffers, bind groups and pipelines made in step 3 and later. */
@@ -63,11 +64,16 @@ export interface ContestResult {
 }
 
 /** The floor first, then ours, then the peers. */
-export function entriesOf(spec: Spec, { steps, peers, profile }: Command): Entry[] {
+export function entriesOf(spec: Spec, { steps, peers, profile, memory }: Command): Entry[] {
+  const limited = { narrow: false, cached: false, memory: (memory ?? 0) * 1e6 };
+  const ours = [
+    ...variants,
+    ...(memory ? [{ name: `every row, values within ${memory} MB`, variant: limited }] : []),
+  ];
   const shape = [spec.batch * spec.tokens, spec.dim, spec.mlp];
   return [
     { name: 'floor', file: page('floor.page.ts'), args: { shape, steps } },
-    ...variants.map(({ name, variant }) => ({
+    ...ours.map(({ name, variant }) => ({
       name,
       file: page('lora.page.ts'),
       args: { spec, steps, variant, part: 'step', profile },
@@ -103,7 +109,11 @@ export function contestResult(
   entries: readonly Entry[],
   [floorOutcome, ...outcomes]: readonly Outcome[],
 ): ContestResult {
-  const there = outcomes.map((o, i) => ({ ...o, entry: entries[i + 1], ours: i < variants.length }));
+  const there = outcomes.map((o, i) => ({
+    ...o,
+    entry: entries[i + 1],
+    ours: entries[i + 1].file === page('lora.page.ts'),
+  }));
   const runs = there
     .filter((o) => o.error === undefined)
     .map(({ result, processor, entry, ours }) =>
@@ -165,6 +175,7 @@ function runOf(
     processor_ms: busy.length ? median(busy) : null,
     peak_bytes: m.peakBytes,
     ...(m.plannedBytes === undefined ? {} : { planned_bytes: m.plannedBytes }),
+    ...(m.plannedSubmits === undefined ? {} : { planned_submits: m.plannedSubmits }),
     per_step: m.perStep,
     made_late: m.madeLate,
     ...(m.kernels ? { kernels: m.kernels } : {}),

@@ -27,6 +27,8 @@ export interface Variant {
   cached: boolean;
   /** Whether frozen matrices are stored in half precision. */
   half?: boolean;
+  /** Bytes that a step's intermediate values may take; values are computed again where they would take more. */
+  memory?: number;
 }
 
 /** A program with its batch in place, and the copies that go before a run of it. */
@@ -44,6 +46,7 @@ export interface KeptBatch {
 /** The encoder of the benchmark on our engine, in a page or under Node. */
 export class Encoder {
   private readonly state: State;
+  private readonly memory: number | undefined;
   private readonly x: Float32Array;
   private readonly labels: Uint32Array;
   private readonly cut: Tensor[];
@@ -58,8 +61,9 @@ export class Encoder {
   constructor(
     private readonly gpu: Gpu,
     spec: Spec,
-    { narrow, cached, half }: Variant,
+    { narrow, cached, half, memory }: Variant,
   ) {
+    this.memory = memory;
     this.state = stateOf(gpu, spec, half ?? false);
     ({ x: this.x, labels: this.labels } = batchOf(spec));
     const traced = traceEncoder(spec, half);
@@ -124,6 +128,11 @@ export class Encoder {
     return { step: (await this.trained()).program.report.flops, prefix };
   }
 
+  /** Submissions that the plan makes of a step, the reading back of the loss among them. */
+  async plannedSubmits(): Promise<number> {
+    return (await this.trained()).program.pace.submits + 1;
+  }
+
   /** What the plan says that weights, trained values, cached values and the step's program take, in bytes. */
   async plannedBytes(): Promise<number> {
     const { arenaBytes, inputBytes, outputBytes } = (await this.trained()).program.report;
@@ -148,6 +157,7 @@ export class Encoder {
       label: 'step',
       loss: this.loss,
       optimiser: adamw,
+      memory: this.memory,
     }).then((p) => this.filled(p));
     return this.training;
   }

@@ -32,6 +32,7 @@ async function bench({ spec, steps, variant, part, profile }: PageArguments): Pr
     ...measured,
     flops: await encoder().flops(),
     plannedBytes: await encoder().plannedBytes(),
+    plannedSubmits: await encoder().plannedSubmits(),
     ...(kernels ? { kernels } : {}),
   };
 }

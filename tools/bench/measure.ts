@@ -16,6 +16,7 @@ export interface Measured {
   /** Ours alone: operations by the compiler's count, bytes by its plan. */
   flops?: { step: number; prefix: number };
   plannedBytes?: number;
+  plannedSubmits?: number;
   /** The first values that a forward pass gave, to hold engines against each other. */
   values?: number[];
   /** A step's time on the GPU by kernel, where it was asked for. */

@@ -20,6 +20,8 @@ export interface PhotosResult {
   tested: number;
   classes: number;
   adapter: string;
+  /** What computed the frozen features. */
+  prefix: string;
   settings: Pick<Settings, 'image_size' | 'batch_size' | 'epochs'>;
   steps: number;
   /** Of each part, one after the other. */
@@ -113,6 +115,7 @@ export async function measurePhotos(folder: string): Promise<PhotosResult> {
     tested: of('test'),
     classes: pictures.classes.length,
     adapter: gpu.info.description,
+    prefix: session.prefix.choice.by,
     settings: { image_size, batch_size, epochs },
     steps: session.steps,
     seconds: marks as PhotosResult['seconds'],
@@ -143,4 +146,4 @@ export function photosTable({ seconds }: PhotosResult): string[][] {
 }
 
 export const photosLine = (p: PhotosResult): string =>
-  `${p.photos} photos (${p.data}: ${p.trained} to train, ${p.tested} to test, ${p.classes} classes), LoRA with its defaults at ${p.settings.image_size} px, batch ${p.settings.batch_size}, ${p.settings.epochs} epochs (${p.steps} steps), on ${p.adapter}.${p.accuracy ? ` Test accuracy ${(100 * p.accuracy.adapter).toFixed(1)} %, the probe's ${(100 * p.accuracy.probe).toFixed(1)} %.` : ''}`;
+  `${p.photos} photos (${p.data}: ${p.trained} to train, ${p.tested} to test, ${p.classes} classes), LoRA with its defaults at ${p.settings.image_size} px, batch ${p.settings.batch_size}, ${p.settings.epochs} epochs (${p.steps} steps), on ${p.adapter}; frozen features by ${p.prefix}.${p.accuracy ? ` Test accuracy ${(100 * p.accuracy.adapter).toFixed(1)} %, the probe's ${(100 * p.accuracy.probe).toFixed(1)} %.` : ''}`;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { Turns } from './browser.ts';
-import { contestResult, disagreement, variants } from './contest.ts';
+import { contestResult, disagreement, page, variants } from './contest.ts';
 import { growthSvg, perWork } from './growth.ts';
 import type { Measured } from './measure.ts';
 import { modelFlops, specOf } from './model.ts';
@@ -52,7 +52,8 @@ test('a contest compares medians to the floor and to the peers, and says who was
     adapter: 'a chip',
   };
   const names = ['floor', ...variants.map((v) => v.name), 'jax-js', 'tfjs'];
-  const entries = names.map((name) => ({ name, file: '', args: {} }));
+  const ours = new Set(variants.map((v) => v.name));
+  const entries = names.map((name) => ({ name, file: ours.has(name) ? page('lora.page.ts') : '', args: {} }));
   const outcomes = [
     { result: floor, processor: [] },
     ...[100, 80, 50, 300].map((ms) => ({ result: measured(ms), processor: [1, 1, 1] })),

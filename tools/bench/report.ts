@@ -60,12 +60,20 @@ export function stepTable({ runs, flops, floor }: ContestResult): string[][] {
 /** Rows of what a step asks of WebGPU, and of memory. */
 export function counterTable({ runs }: ContestResult): string[][] {
   return [
-    ['engine', 'peak MB', 'planned MB', 'made in step 3 and later', ...Object.keys(runs[0].per_step)],
+    [
+      'engine',
+      'peak MB',
+      'planned MB',
+      'made in step 3 and later',
+      'planned submits',
+      ...Object.keys(runs[0].per_step),
+    ],
     ...runs.map((r) => [
       titleOf(r),
       megabytes(r.peak_bytes),
       r.planned_bytes === undefined ? '–' : megabytes(r.planned_bytes),
       String(r.made_late),
+      r.planned_submits === undefined ? '–' : String(r.planned_submits),
       ...Object.values(r.per_step).map(String),
     ]),
   ];

@@ -63,7 +63,6 @@ export const pointwiseRows: Record<string, Row> = {
   log: plain('Log'),
   sqrt: plain('Sqrt'),
   abs: plain('Abs'),
-  sign: plain('Sign'),
   sin: plain('Sin'),
   cos: plain('Cos'),
   erf: plain('Erf'),

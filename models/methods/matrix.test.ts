@@ -34,6 +34,11 @@ interface Row {
 
 const methods: Row[] = [
   { method: lora, settings: { r: 3, lora_alpha: 6, scale: 1, lora_dropout: 0 } },
+  {
+    method: lora,
+    settings: { r: 3, lora_alpha: 6, use_rslora: true, scale: 0.5, lora_dropout: 0 },
+    fits: (folder) => folder.endsWith('vit-tiny'),
+  },
   { method: linearProbe, settings: {} },
 ];
 /** A backbone, its input side, and lists of targets. */

@@ -162,21 +162,40 @@ export type RunState =
   /** An adapter made elsewhere or in an earlier visit and dropped on the page. */
   | 'imported';
 
+/** What a run costs; null where it is not known. Planned when the run is made, measured once it has trained. */
+export interface RunFigures {
+  /** Numbers that learn, the head's among them. */
+  trainableParameters: number | null;
+  /** GPU bytes that the plan takes at its peak; null where no GPU trains. */
+  peakBytes: number | null;
+  /** Bytes of the adapter's file. */
+  fileBytes: number | null;
+  /** Median of its steps' milliseconds. */
+  stepMs: number | null;
+}
+
 export interface RunView {
   id: string;
   name: string;
   plan: RunPlan;
   datasetName: string;
+  /** Hash of the pictures, labels and split it trains on; null for an adapter made elsewhere. */
+  dataHash: string | null;
   classes: string[];
   createdAt: number;
   state: RunState;
+  /** While it waits: runs begin in the order of these numbers. */
+  place?: number;
   error?: StudioError;
   progress: Progress;
   latest?: StepPoint;
   best?: { step: number; accuracy: number };
+  /** The best accuracy on validation, with its interval. */
+  val?: Score;
   test?: Score;
   /** The linear probe on the same frozen features, once it has been scored. */
   probe?: Score;
+  figures: RunFigures;
 }
 
 export interface Progress {
@@ -279,6 +298,18 @@ export interface Profile {
   productRate: number;
 }
 
+/** An adapter as it would be with some modules' updates cut to lower ranks. */
+export interface RankCut {
+  /** Rank by module path; a module that is not named keeps its own. */
+  ranks: Record<string, number>;
+  split: 'val' | 'test';
+  score: Score | null;
+  /** Bytes of adapter_model.safetensors. */
+  fileBytes: number;
+  /** Share of the updates' squared singular values that is kept. */
+  energy: number;
+}
+
 export interface Prediction {
   classes: string[];
   withAdapter: number[];
@@ -319,6 +350,8 @@ export type StudioEvent =
   | { kind: 'spectra'; run: string; step: number; spectra: Spectrum[] }
   | { kind: 'neighbours'; score: NeighbourScore }
   | { kind: 'dataset'; dataset: DatasetView }
+  /** Whether the first run of the queue begins once nothing trains. */
+  | { kind: 'queue'; moves: boolean }
   | { kind: 'device-lost'; error: StudioError; recovered: boolean }
   | { kind: 'notice'; error: StudioError };
 
@@ -345,10 +378,19 @@ export interface Studio {
   /** Settings with this backbone's and this data set's defaults filled in. */
   defaults(dataset: string | null, backbone: string, method: string): Promise<Settings>;
   estimate(plan: RunPlan): Promise<Estimate>;
-  createRun(plan: RunPlan): Promise<RunView>;
+  /**
+   * Makes a run, its plan frozen, and begins it; while another trains it goes to the end of the queue. One that is to
+   * `wait` goes there in any case, and begins when the queue comes to it.
+   */
+  createRun(plan: RunPlan, options?: { wait: boolean }): Promise<RunView>;
+  /** Goes on with a run: at once, or as the next one where another trains. */
   resume(run: string): Promise<void>;
   pause(run: string): Promise<void>;
   stop(run: string): Promise<void>;
+  /** Puts a waiting run before another one, or last. */
+  moveQueued(run: string, before: string | null): Promise<void>;
+  /** Lets the queue begin its runs, one after another, or holds it; a run that trains goes on. */
+  moveQueue(moves: boolean): Promise<void>;
   turn(run: string, knob: string, value: number): Promise<void>;
   runs(): Promise<RunView[]>;
   curves(run: string): Promise<RunCurves>;
@@ -358,12 +400,17 @@ export interface Studio {
 
   report(run: string): Promise<Report>;
   spectra(run: string): Promise<Spectrum[]>;
+  /** What a run's adapter would be at other ranks; the run stays as it is. */
+  cutRanks(run: string, ranks: Record<string, number>): Promise<RankCut>;
   /** Times one step of a run that trains or rests; the run's numbers stay as they are. */
   profile(run: string): Promise<Profile>;
   /** Classifies one picture with and without the adapter. */
   predict(run: string, picture: Blob): Promise<Prediction>;
-  /** The adapter as a zip; `withBase` adds the frozen weights and a loader. */
-  exportAdapter(run: string, options: { withBase: boolean }): Promise<{ name: string; zip: Blob }>;
+  /** The adapter as a zip; `withBase` adds the frozen weights and a loader, `ranks` cuts modules to lower ranks. */
+  exportAdapter(
+    run: string,
+    options: { withBase: boolean; ranks?: Record<string, number> },
+  ): Promise<{ name: string; zip: Blob }>;
   /** The backbone with the adapter merged into it and the trained head, as one ONNX file. */
   exportOnnx(run: string): Promise<OnnxDownload>;
   check(backbone: string): Promise<ReferenceCheck>;

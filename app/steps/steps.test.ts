@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ClassReport, RunView, Spectrum } from '../../workers/protocol.ts';
-import { inOrder } from '../panels/rank/RankPanel.tsx';
+import { inOrder } from '../panels/rank/order.ts';
 import { wilson } from '../testing/fakeData.ts';
 import { refusal } from './data/camera.ts';
 import { cleanPath, filesOfInput } from './data/intake.ts';

@@ -4,6 +4,7 @@ import { putDataset, putNeighbours, useData } from './data.ts';
 import { note } from './log.ts';
 import { setJob, trains, useMachine } from './machine.ts';
 import { settle } from './plan.ts';
+import { rememberSpectra } from './ranks.ts';
 import { addPoints, isActive, progressOfRun, putRun, select, useRuns } from './runs.ts';
 
 /** Where each event of the engine goes. */
@@ -20,6 +21,7 @@ export function receive(event: StudioEvent): void {
       addPoints(event.run, event.epoch, event.steps, event.evals);
       return;
     case 'spectra':
+      rememberSpectra(event.run, event.step, event.spectra);
       useRuns.setState(({ spectra }) => ({
         spectra: { ...spectra, [event.run]: { step: event.step, spectra: event.spectra } },
       }));

@@ -1,6 +1,7 @@
 import type * as P from '../../workers/protocol.ts';
 import { targeted } from '../text/targets.ts';
 import { backbones } from './fakeCatalogue.ts';
+import { wilson } from './fakeData.ts';
 import { picture, random } from './fakePictures.ts';
 
 /** Lengthens a run's curves to `done` steps. */
@@ -73,6 +74,29 @@ export async function reportOf(run: P.RunView): Promise<P.Report> {
       const [precision, recall] = [confusion[i]![i]! / said, confusion[i]![i]! / 15];
       return { name, precision, recall, f1: (2 * precision * recall) / (precision + recall), support: 15 };
     }),
+  };
+}
+
+/** An adapter that loses accuracy as it loses directions. */
+export function cutOf(run: P.RunView, ranks: Record<string, number>): P.RankCut {
+  const spectra = spectraOf(run);
+  const square = (values: readonly number[]) => values.reduce((sum, v) => sum + v * v, 0);
+  const kept = spectra.reduce(
+    (sum, s) => sum + square(s.values.slice(0, ranks[s.path] ?? s.values.length)),
+    0,
+  );
+  const energy = kept / spectra.reduce((sum, s) => sum + square(s.values), 0);
+  const wide = spectra.reduce(
+    (n, s) => n + (ranks[s.path] ?? s.values.length) * (s.shape[0]! + s.shape[1]!),
+    0,
+  );
+  const n = 200;
+  return {
+    ranks: { ...ranks },
+    split: 'test',
+    score: wilson(Math.round(n * (0.83 + 0.12 * energy)), n),
+    fileBytes: 60_000 + 4 * wide,
+    energy,
   };
 }
 

@@ -3,7 +3,7 @@ import { backbones, catalogue } from './fakeCatalogue.ts';
 import { applyEdit, fashion, recount, understand, wilson } from './fakeData.ts';
 import { estimateOf } from './fakeEstimate.ts';
 import { picture } from './fakePictures.ts';
-import { grow, profileOf, reportOf, sharesOf, spectraOf } from './fakeScores.ts';
+import { cutOf, grow, profileOf, reportOf, sharesOf, spectraOf } from './fakeScores.ts';
 
 /** Where the stand-in begins: each is a state of the studio that a picture or a test wants. */
 export type Scene =
@@ -372,6 +372,10 @@ export class FakeStudio implements P.Studio {
   }
   async spectra(id: string) {
     return spectraOf(this.list.get(id)!);
+  }
+  async cutRanks(id: string, ranks: Record<string, number>): Promise<P.RankCut> {
+    await wait(this.tickMs);
+    return cutOf(this.list.get(id)!, ranks);
   }
   async profile(id: string): Promise<P.Profile> {
     await wait(this.tickMs * 5);

@@ -3,13 +3,14 @@ import { methodById } from '../../models/methods/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
 import { imageBlob, StoredPictures } from '../datasets/pictures.ts';
 import { type DatasetStore, NoDatasetError, type OpenDataset } from '../datasets/store.ts';
-import type { OnnxDownload, Prediction, Profile, Report, Spectrum } from '../protocol.ts';
+import type { OnnxDownload, Prediction, Profile, Report, Spectrum, RankCut } from '../protocol.ts';
 import { adapterZip } from '../session/adapter.ts';
 import { freshProgress, type Progress } from '../session/checkpoint.ts';
 import { softmax } from '../session/metrics.ts';
 import { adaptedOnnx } from '../session/onnx.ts';
 import type { Files, Pictures } from '../session/ports.ts';
 import { probeLogits } from '../session/probe.ts';
+import { previewCut } from '../session/ranks.ts';
 import { reportOf } from '../session/report.ts';
 import type { Backbones } from './backbones.ts';
 import { lastProgress } from './checkpoints.ts';
@@ -110,6 +111,15 @@ export class Results {
     return this.#alone(async () => (await this.#open(this.#ports.runs.get(id), 'none')).spectra());
   }
 
+  cutRanks(id: string, ranks: Record<string, number>): Promise<RankCut> {
+    return this.#alone(async () => {
+      const record = this.#ports.runs.get(id);
+      const session = await this.#open(record, 'wished');
+      const { knobs } = await this.#progress(record, session);
+      return previewCut(session, knobs, ranks);
+    });
+  }
+
   /** Times one training step of a run that rests. */
   profile(id: string): Promise<Profile> {
     return this.#alone(async () => {
@@ -151,7 +161,10 @@ export class Results {
     });
   }
 
-  exportAdapter(id: string, withBase: boolean): Promise<{ name: string; zip: Blob }> {
+  exportAdapter(
+    id: string,
+    { withBase, ranks = {} }: { withBase: boolean; ranks?: Record<string, number> },
+  ): Promise<{ name: string; zip: Blob }> {
     return this.#alone(async () => {
       const record = this.#ports.runs.get(id);
       const session = await this.#open(record, 'wished');
@@ -161,6 +174,7 @@ export class Results {
       const progress = await this.#progress(record, session);
       const zip = await adapterZip({
         session,
+        ranks,
         backbone: {
           id: card.id,
           title: card.title,

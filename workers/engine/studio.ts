@@ -15,6 +15,7 @@ import type {
   OnnxDownload,
   Prediction,
   Profile,
+  RankCut,
   ReferenceCheck,
   Report,
   RunCurves,
@@ -158,8 +159,8 @@ export class Engine implements Studio {
     return (await this.#ready()).plans.estimate(plan);
   }
 
-  async createRun(plan: RunPlan): Promise<RunView> {
-    return (await this.#ready()).runs.create(plan);
+  async createRun(plan: RunPlan, { wait } = { wait: false }): Promise<RunView> {
+    return (await this.#ready()).runs.create(plan, wait);
   }
 
   async resume(run: string): Promise<void> {
@@ -172,6 +173,14 @@ export class Engine implements Studio {
 
   async stop(run: string): Promise<void> {
     return (await this.#ready()).runs.stop(run);
+  }
+
+  async moveQueued(run: string, before: string | null): Promise<void> {
+    return (await this.#ready()).runs.moveQueued(run, before);
+  }
+
+  async moveQueue(moves: boolean): Promise<void> {
+    return (await this.#ready()).runs.moveQueue(moves);
   }
 
   async turn(run: string, knob: string, value: number): Promise<void> {
@@ -206,6 +215,10 @@ export class Engine implements Studio {
     return (await this.#ready()).results.spectra(run);
   }
 
+  async cutRanks(run: string, ranks: Record<string, number>): Promise<RankCut> {
+    return (await this.#ready()).results.cutRanks(run, ranks);
+  }
+
   async profile(run: string): Promise<Profile> {
     return (await this.#ready()).runs.profile(run);
   }
@@ -216,9 +229,9 @@ export class Engine implements Studio {
 
   async exportAdapter(
     run: string,
-    { withBase }: { withBase: boolean },
+    options: { withBase: boolean; ranks?: Record<string, number> },
   ): Promise<{ name: string; zip: Blob }> {
-    return (await this.#ready()).results.exportAdapter(run, withBase);
+    return (await this.#ready()).results.exportAdapter(run, options);
   }
 
   async exportOnnx(run: string): Promise<OnnxDownload> {
@@ -266,15 +279,22 @@ async function assemble(ports: EnginePorts, listen: (event: StudioEvent) => void
   const runs = new Runs({ ...common, ...ports, reference, runs: store, speeds, plans, results });
   const intake = new Intake({ ...common, ...ports, runs: store });
   const features = new Features({ ...common, reference, newId: ports.newId });
-  await store.load(await tabs.isIdle(trainerLock));
+  const alone = await tabs.isIdle(trainerLock);
+  await store.load(alone);
   await datasets.tidy(tabs.isIdle);
   await backbones.tidy();
   void ports.outdated.then((error) => tell({ kind: 'notice', error }));
   tabs.hear((event) => {
     if (event.kind === 'dataset') datasets.forget(event.dataset.id);
     if (event.kind === 'run') runs.heard(event.run);
+    if (event.kind === 'queue') runs.heardQueue(event.moves);
     listen(event);
   });
+  if (!alone) {
+    // Another tab trains; it says so when it holds its queue.
+    runs.heardQueue(true);
+    tell({ kind: 'queue', moves: true });
+  }
   runs.watchOthers();
   return { ports, trainer, noWebGpu, backbones, datasets, store, plans, results, runs, intake, features };
 }

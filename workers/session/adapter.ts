@@ -81,10 +81,21 @@ export async function adapterZip(options: AdapterZipOptions): Promise<Uint8Array
   });
 }
 
+/** Bytes of the file that brings the adapter back: this project's where it has one of its own, else PEFT's. */
+export async function adapterBytes(session: Exported, baseModel: string, progress: Progress): Promise<number> {
+  const { adapter, native } = await formsOf({ session, backbone: { id: baseModel }, run: { progress } });
+  return (native ?? adapter!.weights).byteLength;
+}
+
+type FormOptions = Pick<AdapterZipOptions, 'session' | 'ranks'> & {
+  backbone: Pick<AdapterZipOptions['backbone'], 'id'>;
+  run: Pick<AdapterZipOptions['run'], 'progress'>;
+};
+
 type Forms = Pick<AdapterParts, 'adapter' | 'older' | 'native'>;
 
 /** PEFT's files in both generations of names, where the method has a form of PEFT's; its own where that is not enough. */
-async function formsOf({ session, backbone, run, ranks = {} }: AdapterZipOptions): Promise<Forms> {
+async function formsOf({ session, backbone, run, ranks = {} }: FormOptions): Promise<Forms> {
   const { model, method } = session.options;
   const trained = await session.trained();
   const settings = { ...session.options.settings, ...ownKnobs(session, run.progress.knobs) };

@@ -1,47 +1,54 @@
 import { Download } from 'lucide-react';
-import { useMemo } from 'react';
-import type { Spectrum } from '../../../workers/protocol.ts';
+import { useMemo, useState } from 'react';
 import { IconButton } from '../../parts/Button.tsx';
+import { ErrorNote } from '../../parts/ErrorNote.tsx';
 import { save } from '../../parts/save.ts';
-import { lightsModule, litModule, pinModule, useHover } from '../../stores/hover.ts';
 import { useMachine } from '../../stores/machine.ts';
 import { backboneOf, methodOf } from '../../stores/plan.ts';
-import { selectedRun, useRuns } from '../../stores/runs.ts';
+import { cuttingOf, useRanks } from '../../stores/ranks.ts';
+import { hasResult, selectedRun, useRuns } from '../../stores/runs.ts';
 import { csv } from '../../text/csv.ts';
-import { three } from '../../text/format.ts';
 import { effectiveRank } from '../../text/spectrum.ts';
-import styles from '../panels.module.css';
+import panel from '../panels.module.css';
+import { CutControls } from './CutControls.tsx';
+import { CutCurves } from './CutCurves.tsx';
+import { HeatMap } from './HeatMap.tsx';
+import { inOrder, widest } from './order.ts';
+import styles from './rank.module.css';
+import { SpectrumRow } from './SpectrumRow.tsx';
 
-/** Spectra in network order; paths that the backbone does not list come last, as they came. */
-export function inOrder(spectra: readonly Spectrum[], paths: readonly string[]): Spectrum[] {
-  const place = new Map(paths.map((path, i) => [path, i]));
-  return [...spectra].sort((a, b) => (place.get(a.path) ?? Infinity) - (place.get(b.path) ?? Infinity) || 0);
-}
-
-/** Singular values of every adapted module's update, a row a module, from the input down. */
+/** Singular values of every adapted module's update, a row a module, from the input down; and the adapter cut to fewer. */
 export function RankPanel() {
   const run = useRuns(selectedRun);
-  const found = useRuns((s) => (run ? s.spectra[run.id] : undefined));
+  const last = useRuns((s) => (run ? s.spectra[run.id] : undefined));
+  const history = useRanks((s) => (run ? s.history[run.id] : undefined));
+  const cutting = useRanks((s) => cuttingOf(run?.id ?? '', s));
   const catalogue = useMachine((s) => s.catalogue);
-  const rows = useMemo(() => {
-    const backbone = backboneOf(catalogue, run?.plan.backbone ?? null);
-    return inOrder(found?.spectra ?? [], backbone?.modules.map((m) => m.path) ?? []);
-  }, [found, catalogue, run?.plan.backbone]);
+  const [past, setPast] = useState<number | null>(null);
+  const backbone = backboneOf(catalogue, run?.plan.backbone ?? null);
+  const seen = past === null ? last : (history?.[past] ?? last);
+  const rows = useMemo(
+    () => inOrder(seen?.spectra ?? [], backbone?.modules.map((m) => m.path) ?? []),
+    [seen, backbone],
+  );
   if (!run)
     return (
-      <p className={styles['quiet']}>
+      <p className={panel['quiet']}>
         Choose or start a run: the spectrum of each module’s update is drawn here.
       </p>
     );
   const method = methodOf(catalogue, run.plan.method);
   if (method && !method.channels.includes('spectrum'))
     return (
-      <p className={styles['quiet']}>{method.title} adds no matrices, so there is no spectrum to draw.</p>
+      <p className={panel['quiet']}>
+        {method.title} makes no update of low rank, so there is no spectrum to draw.
+      </p>
     );
-  if (rows.length === 0)
-    return <p className={styles['quiet']}>The first spectrum comes with the first checkpoint.</p>;
+  if (rows.length === 0 || !seen)
+    return <p className={panel['quiet']}>The first spectrum comes with the first checkpoint.</p>;
   const top = rows.reduce((most, row) => Math.max(most, row.values[0] ?? 0), 0);
-  const longest = rows.reduce((most, row) => Math.max(most, row.values.length), 0);
+  const longest = widest(rows);
+  const cuttable = hasResult(run) && past === null;
   const table = () =>
     csv([
       ['module', 'effective rank', ...Array.from({ length: longest }, (_, i) => `sigma ${i + 1}`)],
@@ -49,10 +56,10 @@ export function RankPanel() {
     ]);
   return (
     <div className={styles['rank']} data-testid="rank">
-      <div className={styles['rankHead']}>
+      <div className={styles['head']}>
         <p>
-          Singular values of each update at step {found!.step}; bars reach {top.toPrecision(2)}. Effective
-          rank counts the directions in use.
+          Singular values of each update at step {seen.step}; bars reach {top.toPrecision(2)}. Effective rank
+          counts the directions in use.
         </p>
         <IconButton
           small
@@ -62,61 +69,50 @@ export function RankPanel() {
           <Download aria-hidden />
         </IconButton>
       </div>
+      {history && history.length > 1 && (
+        <div className={styles['cut']}>
+          <label>
+            Moment
+            <input
+              type="range"
+              min={0}
+              max={history.length - 1}
+              value={past ?? history.length - 1}
+              aria-valuetext={`step ${history[past ?? history.length - 1]!.step}`}
+              data-testid="rank-moment"
+              onChange={(e) =>
+                setPast(Number(e.target.value) === history.length - 1 ? null : Number(e.target.value))
+              }
+            />
+            <output>step {seen.step}</output>
+          </label>
+        </div>
+      )}
+      {cuttable && <CutControls run={run} rows={rows} cutting={cutting} />}
+      {cutting.error && <ErrorNote error={cutting.error} />}
+      {cuttable && <CutCurves run={run} cutting={cutting} />}
       <table>
         <thead>
           <tr>
             <th scope="col">Module</th>
-            <th scope="col">Spectrum</th>
+            <th scope="col">{cuttable ? 'Spectrum: drag to cut' : 'Spectrum'}</th>
             <th scope="col">Effective rank</th>
           </tr>
         </thead>
         <tbody>
           {rows.map((row) => (
-            <Row key={row.path} row={row} top={top} longest={longest} />
+            <SpectrumRow
+              key={row.path}
+              run={cuttable ? run.id : null}
+              row={row}
+              top={top}
+              dense={longest > 32}
+              ranks={cutting.ranks}
+            />
           ))}
         </tbody>
       </table>
+      {backbone && <HeatMap rows={rows} modules={backbone.modules} />}
     </div>
-  );
-}
-
-const BAR = 10;
-const HEIGHT = 24;
-
-function Row({ row, top, longest }: { row: Spectrum; top: number; longest: number }) {
-  const lit = useHover((s) => litModule(s) === row.path);
-  const step = longest > 32 ? 4 : BAR;
-  const height = (v: number) => (top > 0 ? Math.max(1, (v / top) * HEIGHT) : 1);
-  return (
-    <tr data-lit={lit || undefined} {...lightsModule(row.path)}>
-      <th scope="row" title={`${row.path}, ${row.shape.join(' × ')}`}>
-        <button type="button" onClick={() => pinModule(row.path)}>
-          {row.path}
-        </button>
-      </th>
-      <td>
-        <svg
-          width={row.values.length * step}
-          height={HEIGHT}
-          role="img"
-          aria-label={`${row.values.length} singular values from ${three(row.values[0] ?? 0)} to ${three(row.values.at(-1) ?? 0)}`}
-        >
-          {row.values.map((v, i) => (
-            <rect
-              // biome-ignore lint/suspicious/noArrayIndexKey: a singular value is known by its place.
-              key={i}
-              x={i * step}
-              y={HEIGHT - height(v)}
-              width={step - (step > 4 ? 2 : 1)}
-              height={height(v)}
-              fill="var(--accent)"
-            />
-          ))}
-        </svg>
-      </td>
-      <td>
-        {effectiveRank(row.values).toFixed(1)} <small>of {row.values.length}</small>
-      </td>
-    </tr>
   );
 }

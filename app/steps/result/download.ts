@@ -22,10 +22,11 @@ export const useDownload = create<DownloadState>()(() => ({
   error: null,
 }));
 
-/** Writes the adapter's zip and hands it to the browser. */
-export function downloadAdapter(run: string): Promise<void> {
+/** Writes the adapter's zip, cut to lower ranks where they are given, and hands it to the browser. */
+export function downloadAdapter(run: string, ranks?: Record<string, number>): Promise<void> {
   return download('adapter', run, async () => {
-    const { name, zip } = await engine().exportAdapter(run, { withBase: useDownload.getState().withBase });
+    const { withBase } = useDownload.getState();
+    const { name, zip } = await engine().exportAdapter(run, { withBase, ...(ranks ? { ranks } : {}) });
     return { name, blob: zip };
   });
 }

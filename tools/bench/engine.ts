@@ -133,11 +133,14 @@ export class Encoder {
     return (await this.trained()).program.pace.submits + 1;
   }
 
-  /** What the plan says that weights, trained values, cached values and the step's program take, in bytes. */
+  /** What the plan says that weights, trained values, cached values and programs take, in bytes. */
   async plannedBytes(): Promise<number> {
-    const { arenaBytes, inputBytes, outputBytes } = (await this.trained()).program.report;
+    const programs = [(await this.trained()).program, await this.prefixProgram];
     const cached = this.resident.reduce((n, b) => n + b.size, 0);
-    return this.state.frozenBytes + 4 * this.state.flatBytes + cached + arenaBytes + inputBytes + outputBytes;
+    return programs.reduce(
+      (n, p) => n + (p ? p.report.arenaBytes + p.report.inputBytes + p.report.outputBytes : 0),
+      this.state.frozenBytes + 4 * this.state.flatBytes + cached,
+    );
   }
 
   async kernels(): Promise<KernelTime[] | null> {

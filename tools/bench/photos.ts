@@ -41,7 +41,7 @@ export interface PhotosResult {
 }
 
 /** Epochs short enough for a machine without a GPU; what a person waits for on one is in `seconds`. */
-const EPOCHS = 3;
+const EPOCHS = 2;
 
 export async function measurePhotos(folder: string): Promise<PhotosResult> {
   const from = performance.now();

@@ -59,6 +59,13 @@ export interface AttentionCard {
   block: number;
 }
 
+/** Brings a part of a module's weight into a sparse method's mask, or takes it out; ends of rows and columns are not included. */
+export interface MaskEdit {
+  path: string;
+  mode: 'in' | 'out';
+  part: { top: number; left: number; bottom: number; right: number };
+}
+
 /** A named choice of target modules, e.g. "query and value". */
 export interface ModulePreset {
   id: string;

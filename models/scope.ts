@@ -16,6 +16,8 @@ export interface LayerCall {
   x: Tensor;
   /** Weight as the checkpoint stores it. */
   weight: Tensor;
+  /** Bias [out], where the checkpoint has one: `frozen()` holds it, `apply` does not. */
+  bias?: Tensor;
   options: ConvOptions;
   /** Computes the layer as it stands below this method. */
   frozen(): Tensor;
@@ -124,18 +126,19 @@ export class Scope {
     const module = this.child(name);
     const w = module.weight('weight');
     const bias = module.has('bias') ? module.weight('bias') : undefined;
-    return module.call('linear', x, w, {}, () => linear(x, w, bias));
+    return module.call({ kind: 'linear', x, weight: w, bias, options: {} }, () => linear(x, w, bias));
   }
 
   /** Convolution `name` of NHWC activations; the weight is OIHW as in the checkpoint. */
   conv2d(x: Tensor, name: string, options: ConvOptions = {}): Tensor {
     const module = this.child(name);
     const w = module.weight('weight');
+    const bias = module.has('bias') ? module.weight('bias') : undefined;
     const plain = () => {
       const y = conv2d(x, w, options);
-      return module.has('bias') ? add(y, module.weight('bias')) : y;
+      return bias ? add(y, bias) : y;
     };
-    return module.call('conv2d', x, w, options, plain);
+    return module.call({ kind: 'conv2d', x, weight: w, bias, options }, plain);
   }
 
   layerNorm(x: Tensor, name: string, eps: number): Tensor {
@@ -175,19 +178,16 @@ export class Scope {
   }
 
   private call(
-    kind: LayerCall['kind'],
-    x: Tensor,
-    weight: Tensor,
-    options: ConvOptions,
+    layer: Pick<LayerCall, 'kind' | 'x' | 'weight' | 'bias' | 'options'>,
     plain: () => Tensor,
   ): Tensor {
+    const { kind, x, weight, options } = layer;
     const { interceptions, observe } = this.surroundings;
     observe?.layer(this.path, kind, weight, options);
     const apply = (w: Tensor, of: Tensor = x) => (kind === 'linear' ? linear(of, w) : conv2d(of, w, options));
     // The first method is the innermost: each sees the layer as those before it left it.
     const answer = interceptions.reduce(
-      (frozen, i) => () =>
-        i.layer?.({ path: this.path, kind, x, weight, options, frozen, apply }) ?? frozen(),
+      (frozen, i) => () => i.layer?.({ ...layer, path: this.path, frozen, apply }) ?? frozen(),
       plain,
     );
     return answer();

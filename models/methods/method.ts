@@ -1,7 +1,7 @@
 import type { Tensor } from '../../gpu-shaders/index.ts';
 import type { UpdateRule } from '../../gpu-shaders/state.ts';
 import type { JsonObject } from '../checkpoints/folder.ts';
-import type { AttentionCard, BranchCard, MethodCard, ModuleCard, Settings } from '../describe.ts';
+import type { AttentionCard, BranchCard, MaskEdit, MethodCard, ModuleCard, Settings } from '../describe.ts';
 import type { Interception } from '../scope.ts';
 
 /** What a method is told of the model it attaches to. */
@@ -75,6 +75,8 @@ export interface AttachmentScope {
   knob(name: string): Tensor;
   /** A value declared in `draws`; in training traces only. */
   draw(name: string): Tensor;
+  /** Labels of the batch, u32 [B]; in training traces only: for methods that treat classes differently. */
+  labels(): Tensor;
   /** Inverted dropout of the training step; the identity elsewhere. Each call in a trace draws for itself. */
   dropout(x: Tensor, rate: number): Tensor;
 }
@@ -94,6 +96,8 @@ export interface LiveTensors {
   writeMoments(name: string, first: Float32Array, second: Float32Array): void;
   /** Gradients of the loss with respect to parameters or f32 buffers, on the batch of the step just done. */
   gradients(names: readonly string[]): Promise<Map<string, Float32Array>>;
+  /** Every trained value, and the gradients that the step just done followed, before clipping. They cost no pass. */
+  trained(): Promise<{ values: Map<string, Float32Array>; gradients: Map<string, Float32Array> }>;
   /** Uniform in [0, 1), from a stream of this step's own. */
   draw(): number;
 }
@@ -162,6 +166,14 @@ export interface SparseMask {
   indices: Uint32Array;
 }
 
+/** What painting a mask changes. */
+export interface Painted {
+  /** New values of parameters and buffers, by name. */
+  tensors: Map<string, Float32Array>;
+  /** Elements of parameters that now stand for another weight, so that the optimiser must forget the old one's moments. */
+  fresh: Map<string, readonly number[]>;
+}
+
 /** One parameter-efficient method. Adding one touches its file, the list in `index.ts` and a row in the matrix test. */
 export interface Method {
   card: MethodCard;
@@ -184,6 +196,8 @@ export interface Method {
   unmergeable?: string;
   /** What the Sparsity panel draws. */
   masks?(attachment: Attachment, tensors: Tensors): SparseMask[];
+  /** The mask with a part painted in or out; absent where masks are the method's own business. */
+  paint?(attachment: Attachment, tensors: Tensors, edit: MaskEdit): Painted;
 }
 
 /** Settings that cannot be attached to this model. */

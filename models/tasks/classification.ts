@@ -72,14 +72,14 @@ export function traceClassification(
 ): ClassificationTrace {
   const { batch, side, classes, labelSmoothing, training } = shape;
   const pixels = input(inputs.pixels, [batch, 3, side, side], { sample: true });
-  const scopeOf = attachmentScopes(attachment, training);
+  const labels = input(inputs.labels, [batch], { dtype: 'u32' });
+  const scopeOf = attachmentScopes(attachment, training, labels);
   const [w, b] = headParameters(model, classes).map((p) => parameter(p.name, p.shape, { trainable: true }));
   const forward = (pass: number) => {
     const { features } = model.trace(pixels, [...below, attachment.intercept(scopeOf(pass))]);
     return { features, logits: linear(features, w, b) };
   };
   const { features, logits } = forward(0);
-  const labels = input(inputs.labels, [batch], { dtype: 'u32' });
   const weights = input(inputs.weights, [batch]);
   let loss = reduceSum(crossEntropy(logits, labels, { weights, labelSmoothing }));
   const { consistency, penalty } = attachment;
@@ -98,7 +98,12 @@ function divergence(p: Tensor, q: Tensor): Tensor {
   return mul(add(towards(p, q), towards(q, p)), 0.5);
 }
 
-function attachmentScopes(attachment: Attachment, training: boolean): (pass: number) => AttachmentScope {
+/** What traced code reaches the attachment by, for each forward pass of a trace. */
+export function attachmentScopes(
+  attachment: Attachment,
+  training: boolean,
+  labels: Tensor,
+): (pass: number) => AttachmentScope {
   const { parameters, buffers = [], draws = [], knobs } = attachment;
   const leaves = new Map(parameters.map((p) => [p.name, parameter(p.name, p.shape, { trainable: true })]));
   const held = new Map(
@@ -115,6 +120,10 @@ function attachmentScopes(attachment: Attachment, training: boolean): (pass: num
     buffer: (name) => found(held, name, 'buffer'),
     knob: (name) => found(turned, name, 'knob'),
     draw: (name) => found(drawn, name, 'draw'),
+    labels() {
+      if (!training) throw new Error('The method reads labels outside of training, where there are none.');
+      return labels;
+    },
     dropout: (x, rate) => (training && rate > 0 ? dropout(x, rate, random, sites++) : x),
   });
 }

@@ -10,8 +10,8 @@ export interface TrainControl {
   wish: 'run' | 'pause' | 'stop';
   /** Knobs turned since the last step. */
   turns: { knob: string; value: number }[];
-  /** Work to do between two steps, each once. It leaves the run's numbers as they are. */
-  asides?: ((progress: Progress) => Promise<void>)[];
+  /** Work to do between two steps, each once. It leaves the run's numbers as they are, or says that it changed them. */
+  asides?: ((progress: Progress) => Promise<'changed' | undefined>)[];
   /** Milliseconds, for step times and checkpoints. */
   now(): number;
 }
@@ -145,7 +145,8 @@ export async function train(
     if (turns.length) await save();
     for (const aside of control.asides?.splice(0) ?? []) {
       await settle(0);
-      await aside(progress);
+      // What it changed is on disk before it takes effect, so that a resumed run has it too.
+      if ((await aside(progress)) === 'changed') await save();
       last = control.now();
     }
     const step = progress.step + 1;

@@ -1,0 +1,54 @@
+import { type Method, MethodError, type SparseMask } from '../../models/methods/method.ts';
+import type { MaskEdit, MaskEdited, MaskView, Score } from '../protocol.ts';
+import type { TrainedState } from './checkpoint.ts';
+import { score } from './metrics.ts';
+import type { Session } from './session.ts';
+
+type Maskable = Pick<Session, 'attachment' | 'evaluate' | 'samplesOf' | 'trained'> & {
+  readonly options: { readonly method: Method };
+  readonly state: TrainedState;
+};
+
+/** The masks of a session's method as they stand; none where it has no such thing. */
+export async function masksOf(session: Maskable): Promise<MaskView[]> {
+  const { method } = session.options;
+  const masks = method.masks?.(session.attachment, await session.trained()) ?? [];
+  return masks.map(viewOf);
+}
+
+const viewOf = ({ path, shape: [rows, columns], indices }: SparseMask): MaskView => ({
+  path,
+  rows,
+  columns,
+  indices,
+});
+
+/**
+ * Paints a part of a mask in or out, and says what that did to the validation (else test) score. The compiled programs
+ * stay: a mask is among their values. Throws `MethodError` where the method's masks are not to be painted.
+ */
+export async function paintMask(
+  session: Maskable,
+  knobs: Record<string, number>,
+  edit: MaskEdit,
+): Promise<MaskEdited> {
+  const { method } = session.options;
+  if (!method.paint) throw new MethodError(`The masks of ${method.card.title} are not painted by hand.`);
+  const scored = async (): Promise<Score | null> => {
+    const samples = session.samplesOf(session.samplesOf('val').length ? 'val' : 'test');
+    return samples.length ? score((await session.evaluate(samples, knobs)).hits, samples.length) : null;
+  };
+  const before = await scored();
+  const { tensors, fresh } = method.paint(session.attachment, await session.trained(), edit);
+  session.state.writeTensors(tensors);
+  for (const part of ['moment1', 'moment2'] as const) {
+    const moments = await session.state.readTrainables(part);
+    const forgotten = [...fresh].map(([name, positions]) => {
+      const values = moments.get(name)!;
+      for (const at of positions) values[at] = 0;
+      return [name, values] as const;
+    });
+    session.state.writeTrainables(new Map(forgotten), part);
+  }
+  return { masks: await masksOf(session), before, after: await scored() };
+}

@@ -6,6 +6,7 @@ import { installIfMissing, ROOT, runNpm } from './serve/prepare.mjs';
 const PARTS = [
   ['npm test', ['test']],
   ['interop with PEFT', ['run', 'test:interop']],
+  ['every method on every backbone', ['run', 'matrix']],
   ['claims at full length', ['run', 'prove', '--', 'all']],
   ['benchmark', ['run', 'bench']],
 ];

@@ -5,4 +5,4 @@ import { installIfMissing, ROOT, run } from './serve/prepare.mjs';
 await installIfMissing();
 const vitest = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
 const tests = ['models/methods/matrix.test.ts'];
-process.exit(await run(process.execPath, [vitest, 'run', ...tests], { MATRIX: 'whole' }));
+process.exit(await run(process.execPath, [vitest, 'run', ...tests], { env: { MATRIX: 'whole' } }));

@@ -12,6 +12,7 @@ export { type Recomputed, schedule } from './compile/schedule.ts';
 export * from './compile/target.ts';
 export { isWorthTuning } from './compile/tune.ts';
 export * from './device.ts';
+export { workOf } from './graph/cost.ts';
 export * from './graph/gradient.ts';
 export * from './graph/leaves.ts';
 export * from './graph/narrow.ts';

@@ -1,3 +1,4 @@
+import type { Target } from './compile/target.ts';
 import type { Gpu } from './device.ts';
 import { byteSize, type DType, type TensorType } from './graph/tensor.ts';
 
@@ -45,6 +46,11 @@ export class State {
   readonly flatBytes: number;
   /** The flat buffer by update rule, in order. */
   readonly groups: UpdateGroup[] = [];
+  /** The kernels that programs over this state use; null lets each computation choose. */
+  kernels: Target | null = null;
+  /** Values of frozen weights alone that programs had computed, by what they are: weights turned for a product. */
+  readonly folded = new Map<string, Promise<Slice>>();
+  private readonly foldedBuffers: GPUBuffer[] = [];
   readonly values: GPUBuffer;
   readonly gradients: GPUBuffer;
   readonly moment1: GPUBuffer;
@@ -81,6 +87,8 @@ export class State {
     const known = this.frozen.get(name);
     if (known && known.bytes !== bytes)
       throw new Error(`'${name}' takes ${known.bytes} bytes, ${bytes} were given.`);
+    // What was computed from the weight that was there stays with the programs that read it; later ones compute anew.
+    if (known && !this.mutable.has(name)) this.folded.clear();
     const { buffer } = known ?? { buffer: this.gpu.buffer(bytes, name) };
     let source = data;
     if (bytes !== data.byteLength) {
@@ -128,6 +136,14 @@ export class State {
     const { offset, bytes } = this.slice(name);
     const read = async (buffer: GPUBuffer) => new Float32Array(await this.gpu.read(buffer, offset, bytes));
     return [await read(this.moment1), await read(this.moment2)];
+  }
+
+  /** Keeps a value of frozen weights alone for other programs; it is there when `made` resolves. */
+  fold(text: string, buffer: GPUBuffer, made: Promise<Slice>): void {
+    this.foldedBuffers.push(buffer);
+    this.folded.set(text, made);
+    // Whoever waits for it hears of a failure; the next one tries again.
+    made.catch(() => this.folded.delete(text));
   }
 
   hasFrozen(name: string): boolean {
@@ -189,7 +205,9 @@ export class State {
   destroy(): void {
     for (const b of [this.values, this.gradients, this.moment1, this.moment2]) b.destroy();
     for (const s of this.frozen.values()) s.buffer.destroy();
+    for (const b of this.foldedBuffers) b.destroy();
     this.frozen.clear();
+    this.folded.clear();
   }
 }
 

@@ -3,11 +3,12 @@ import { workOf } from '../graph/cost.ts';
 import {
   type ConstantAttrs,
   type InputAttrs,
+  isConstant,
   isInput,
   isParameter,
   type ParameterAttrs,
 } from '../graph/leaves.ts';
-import { byteSize, type Tensor } from '../graph/tensor.ts';
+import { byteSize, nodesOf, type Tensor } from '../graph/tensor.ts';
 import { type Dispatch, type Field, Program, type Report } from '../program.ts';
 import type { Slice, State } from '../state.ts';
 import { everyOptimisation, type Optimisations } from './options.ts';
@@ -49,7 +50,7 @@ export async function compile(state: State, spec: ProgramSpec): Promise<Program>
   const placed = new Map([...(spec.gradients ?? [])].map(([name, t]) => [t, `g:${name}`]));
   const optimise = { ...everyOptimisation, ...spec.optimise };
   const target =
-    spec.target ?? (await targetFor(gpu, [...Object.values(outputs), ...placed.keys()], optimise));
+    spec.target ?? (await targetFor(state, [...Object.values(outputs), ...placed.keys()], optimise));
   const plan = schedule({ outputs, placed, limit: gpu.maxBinding, memory, target, optimise });
   for (const t of spec.tail?.inputs ?? []) plan.leaves.set(`p:input:${(t.node.attrs as InputAttrs).name}`, t);
   for (const [name, bytes] of Object.entries(spec.tail?.outputs ?? {}))
@@ -62,44 +63,78 @@ export function tune(gpu: Gpu): Promise<Target> {
   return tuned(gpu, (state, y, target) => compile(state, { label: 'measure', outputs: { y }, target }));
 }
 
-/** Kernels for a computation: the plain ones where it is too small for a measurement to pay. */
+/** The state's kernels; without any, the plain ones where a computation is too small for a measurement to pay. */
 async function targetFor(
-  gpu: Gpu,
+  { gpu, kernels }: State,
   outputs: readonly Tensor[],
-  { tune: may }: Optimisations,
+  optimise: Optimisations,
 ): Promise<Target> {
-  return may && isWorthTuning(workOf(outputs)) ? tune(gpu) : PLAIN;
+  if (!optimise.tune) return PLAIN;
+  return kernels ?? (isWorthTuning(workOf(outputs)) ? tune(gpu) : PLAIN);
 }
 
 type Folded = Map<Tensor, Slice>;
 
+/**
+ * Computes values of weights and constants alone. Those of weights alone belong to the state and serve every program
+ * over it; the others, which a program owns, are in `owned`.
+ */
 async function foldConstants(
   state: State,
   folded: readonly Tensor[],
   target: Target,
 ): Promise<{ slices: Folded; owned: GPUBuffer[] }> {
-  if (!folded.length) return { slices: new Map(), owned: [] };
-  const outputs = Object.fromEntries(folded.map((t, i) => [`folded${i}`, t]));
-  const optimise = { ...everyOptimisation, fold: false };
-  const plan = schedule({ outputs, limit: state.gpu.maxBinding, target, optimise });
-  const program = await new Builder(state.gpu, state, { label: 'fold', outputs }, plan).build({
-    slices: new Map(),
-    owned: [],
-  });
-  program.run();
-  const slices = new Map<Tensor, Slice>();
   const owned: GPUBuffer[] = [];
-  const encoder = state.gpu.device.createCommandEncoder();
-  folded.forEach((t, i) => {
-    const from = program.output(`folded${i}`);
-    const buffer = state.gpu.buffer(from.bytes, 'folded');
-    encoder.copyBufferToBuffer(from.buffer, from.offset, buffer, 0, from.bytes);
-    slices.set(t, { buffer, offset: 0, bytes: from.bytes });
-    owned.push(buffer);
+  const missing = new Map<Tensor, Slice>();
+  let done: (error?: unknown) => void = () => undefined;
+  const ready = new Promise<void>((resolve, reject) => {
+    done = (error) => (error === undefined ? resolve() : reject(error));
   });
-  state.gpu.device.queue.submit([encoder.finish()]);
+  const found = folded.map((t) => {
+    const text = textOf(t);
+    const known = text === null ? undefined : state.folded.get(text);
+    if (known) return known;
+    const slice = { buffer: state.gpu.buffer(byteSize(t), 'folded'), offset: 0, bytes: byteSize(t) };
+    missing.set(t, slice);
+    const made = ready.then(() => slice);
+    if (text === null) owned.push(slice.buffer);
+    else state.fold(text, slice.buffer, made);
+    return made;
+  });
+  if (missing.size) computeInto(state, missing, target).then(() => done(), done);
+  const slices = await Promise.all(found);
+  return { slices: new Map(folded.map((t, i) => [t, slices[i]])), owned };
+}
+
+async function computeInto(state: State, slices: ReadonlyMap<Tensor, Slice>, target: Target): Promise<void> {
+  const keys = [...slices.keys()].map((t, i) => [t, `f:${i}`] as const);
+  const optimise = { ...everyOptimisation, fold: false };
+  const plan = schedule({
+    outputs: {},
+    placed: new Map(keys),
+    limit: state.gpu.maxBinding,
+    target,
+    optimise,
+  });
+  const buffers = new Map(keys.map(([t, key]) => [key, slices.get(t)!]));
+  const spec = { label: 'fold', outputs: {}, tail: { calls: [], buffers } };
+  const program = await new Builder(state.gpu, state, spec, plan).build({ slices: new Map(), owned: [] });
+  program.run();
   program.destroy();
-  return { slices, owned };
+}
+
+/** Says how a value comes from weights; null where it also comes from constants, which have no names. */
+function textOf(t: Tensor): string | null {
+  const index = new Map<Tensor, number>();
+  const lines: string[] = [];
+  for (const node of nodesOf([t])) {
+    if (isConstant(node.outputs[0])) return null;
+    for (const x of node.outputs) index.set(x, index.size);
+    lines.push(
+      `${node.op.name}(${node.inputs.map((x) => index.get(x))})${JSON.stringify(node.attrs ?? null)}`,
+    );
+  }
+  return `${lines.join()}${index.get(t)}`;
 }
 
 /** Gives a schedule its buffers, pipelines and bind groups. */

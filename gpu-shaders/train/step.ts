@@ -1,4 +1,5 @@
 import { compile } from '../compile/build.ts';
+import type { Optimisations } from '../compile/options.ts';
 import { gradients } from '../graph/gradient.ts';
 import { isTrainable, type ParameterAttrs } from '../graph/leaves.ts';
 import { nodesOf, type Tensor } from '../graph/tensor.ts';
@@ -18,6 +19,8 @@ export interface TrainSpec {
   lossScale?: Tensor;
   /** Bytes that intermediate values may take; forward values are computed again where they would take more. */
   memory?: number;
+  /** The compiler's switches that are not at their default, which is on. */
+  optimise?: Partial<Optimisations>;
 }
 
 /** The trainable leaves that `outputs` depend on, by name. */
@@ -43,6 +46,7 @@ export async function compileTrainStep(state: State, spec: TrainSpec): Promise<P
     outputs: { loss: copy(spec.loss), ...spec.outputs },
     gradients: named,
     memory: spec.memory,
+    optimise: spec.optimise,
     tail: { ...optimiserTail(state, spec.optimiser), inputs: [hyperInput()] },
   });
 }

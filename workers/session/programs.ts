@@ -1,23 +1,27 @@
-import { PLAIN } from '../../gpu-shaders/compile/target.ts';
 import {
   byteSize,
   compile,
   copy,
+  everyOptimisation,
   frozenCut,
   gradients,
+  type InputAttrs,
   input,
   isFrozen,
+  isInput,
   isParameter,
   isTrainable,
-  narrowRows,
   nodesOf,
+  type Optimisations,
   type ParameterAttrs,
+  PLAIN,
   type Program,
+  prepare,
   type State,
   schedule,
-  shareCommon,
   substitute,
   type Tensor,
+  workOf,
 } from '../../gpu-shaders/index.ts';
 import { adamw, type Optimiser } from '../../gpu-shaders/train/optimiser.ts';
 import { compileTrainStep, trainablesOf } from '../../gpu-shaders/train/step.ts';
@@ -33,6 +37,8 @@ export interface RunShape {
   attachment: Attachment;
   classes: number;
   settings: Settings;
+  /** The compiler's switches that are not at their default, which is on. */
+  optimise?: Partial<Optimisations>;
 }
 
 /** Pictures that the frozen prefix takes at a time. */
@@ -57,8 +63,9 @@ interface SplitTrace {
 
 function splitTrace(shape: RunShape, batch: number, training: boolean): SplitTrace {
   const whole = traceBatch(shape, batch, training);
-  const values = narrowRows([whole.loss, whole.hits, whole.logits]);
-  const cut = frozenCut(values);
+  const optimise = switchesOf(shape);
+  const values = prepare([whole.loss, whole.hits, whole.logits], optimise);
+  const cut = optimise.prefix ? frozenCut(values) : sampleInputs(values);
   for (const t of cut)
     if (t.shape[0] !== batch)
       throw new Error(`A frozen value [${t.shape}] of the backbone is not one row per picture.`);
@@ -66,6 +73,16 @@ function splitTrace(shape: RunShape, batch: number, training: boolean): SplitTra
   const [loss, hits, logits] = substitute(values, inputs);
   return { cut, live: { loss, hits, logits, features: whole.features } };
 }
+
+const switchesOf = ({ optimise }: RunShape): Optimisations => ({ ...everyOptimisation, ...optimise });
+
+const sampleInputs = (values: readonly Tensor[]) =>
+  nodesOf(values)
+    .map((node) => node.outputs[0])
+    .filter((t) => isInput(t) && (t.node.attrs as InputAttrs).sample);
+
+/** Bytes that the values of a training step may take; absent where there is no limit. */
+const memoryOf = ({ settings }: RunShape) => ((settings.memory_limit as number) || 0) * 1e6 || undefined;
 
 /** What a frozen prefix gives for one sample. */
 export interface CutRow {
@@ -81,7 +98,7 @@ export interface CutRow {
 export function prefixOutputs(shape: RunShape, batch: number): Record<string, Tensor> {
   const values = splitTrace(shape, batch, true).cut;
   // The two traces have all of the prefix in common.
-  const [features, ...cut] = narrowRows(shareCommon([frozenFeatures(shape, batch), ...values]));
+  const [features, ...cut] = prepare([frozenFeatures(shape, batch), ...values], switchesOf(shape));
   return { ...Object.fromEntries(cut.map((t, i) => [cutName(i), t])), features };
 }
 
@@ -99,7 +116,11 @@ export interface PrefixProgram {
 export async function compilePrefix(state: State, shape: RunShape): Promise<PrefixProgram> {
   const values = prefixOutputs(shape, PREFIX_BATCH);
   const outputs = Object.fromEntries(Object.entries(values).map(([name, t]) => [name, copy(t)]));
-  return { program: await compile(state, { label: 'prefix', outputs }), rows: cutRows(values, PREFIX_BATCH) };
+  const { optimise } = shape;
+  return {
+    program: await compile(state, { label: 'prefix', outputs, optimise }),
+    rows: cutRows(values, PREFIX_BATCH),
+  };
 }
 
 /** Features of the backbone with nothing attached, sharing the pixels' input. */
@@ -128,6 +149,8 @@ export async function compileTraining(state: State, shape: RunShape): Promise<Pr
     loss: live.loss,
     outputs: { hits: copy(live.hits) },
     optimiser: optimiserOf(shape.settings),
+    memory: memoryOf(shape),
+    optimise: shape.optimise,
   });
 }
 
@@ -152,7 +175,8 @@ export function tensorsNamed(loss: Tensor, names: readonly string[]): Tensor[] {
 
 export async function compileEvaluation(state: State, shape: RunShape, batch: number): Promise<Program> {
   const { live } = splitTrace(shape, batch, false);
-  return compile(state, { label: 'evaluate', outputs: { logits: copy(live.logits) } });
+  const outputs = { logits: copy(live.logits) };
+  return compile(state, { label: 'evaluate', outputs, optimise: shape.optimise });
 }
 
 /** Paths of the frozen weights that the given programs' traces read. */
@@ -164,6 +188,10 @@ export function frozenWeights(shape: RunShape): string[] {
   return [...paths];
 }
 
+/** Arithmetic operations of one batch's forward pass, about. */
+export const workOfStep = (shape: RunShape): number =>
+  workOf([traceBatch(shape, shape.settings.batch_size as number, true).loss]);
+
 /** Costs of a run, from the schedules alone: no GPU is touched. */
 export interface Costs {
   weightBytes: number;
@@ -172,21 +200,25 @@ export interface Costs {
   trainable: number;
   prefixFlops: number;
   stepFlops: number;
+  /** Of a step's operations, those done twice to stay within the memory limit. */
+  recomputedFlops: number;
 }
 
 export function costsOf(shape: RunShape, limit: number): Costs {
   const batch = shape.settings.batch_size as number;
   const { cut, live } = splitTrace(shape, batch, true);
   const trainables = trainablesOf([live.loss]);
-  const grads = gradients(live.loss, [...trainables.values()]).map((g) => copy(g));
-  const outputs = Object.fromEntries([
-    ['loss', copy(live.loss)],
-    ...grads.map((g, i) => [`g${i}`, g]),
-  ]) as Record<string, Tensor>;
+  const grads = gradients(live.loss, [...trainables.values()]);
   // The form of a product changes neither its memory nor its arithmetic.
-  const step = schedule({ outputs, limit, target: PLAIN });
+  const common = { limit, target: PLAIN, optimise: switchesOf(shape) };
+  const step = schedule({
+    ...common,
+    outputs: { loss: copy(live.loss), hits: copy(live.hits) },
+    placed: new Map(grads.map((g, i) => [copy(g), `g:${i}`])),
+    memory: memoryOf(shape),
+  });
   const values = Object.fromEntries(cut.map((t, i) => [cutName(i), copy(t)]));
-  const prefix = schedule({ outputs: values, limit, target: PLAIN });
+  const prefix = schedule({ ...common, outputs: values });
   const flops = (calls: { flops: number }[]) => calls.reduce((n, c) => n + c.flops, 0);
   const weights = new Map<string, number>();
   for (const s of [step, prefix])
@@ -198,5 +230,6 @@ export function costsOf(shape: RunShape, limit: number): Costs {
     trainable: [...trainables.values()].reduce((n, t) => n + byteSize(t) / 4, 0),
     prefixFlops: flops(prefix.calls) / batch,
     stepFlops: flops(step.calls),
+    recomputedFlops: step.recomputed?.flops ?? 0,
   };
 }

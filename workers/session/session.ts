@@ -11,6 +11,7 @@ import type { Profile, Spectrum } from '../protocol.ts';
 import { groundwork } from './base.ts';
 import { Checkpoints, freshProgress, type Progress, rateFactor } from './checkpoint.ts';
 import { FeatureCache, type FeatureProgress, type Row } from './features.ts';
+import { type ChosenKernels, chooseKernels, keepKernels, keptKernels } from './kernels.ts';
 import { type Moment, Refreshing, type RunOn } from './live.ts';
 import { argmax, crossEntropyOf } from './metrics.ts';
 import { Order, scheduledRate } from './order.ts';
@@ -25,6 +26,7 @@ import {
   optimiserOf,
   prefixKey,
   type RunShape,
+  workOfStep,
 } from './programs.ts';
 import { type TrainControl, type TrainEvents, type TrainOutcome, train } from './train.ts';
 
@@ -64,6 +66,8 @@ export class Session {
     readonly state: State,
     readonly checkpoints: Checkpoints,
     readonly prefix: Prefix,
+    /** The kernels that its programs are made of. */
+    readonly kernels: ChosenKernels,
     private readonly evaluation: Program,
     private readonly cache: FeatureCache,
   ) {
@@ -104,6 +108,9 @@ export class Session {
     for (const { name, shape: sizes, dtype = 'f32' } of attachment.buffers ?? [])
       state.setMutable(name, dtype, new Float32Array(sizeOf(sizes)));
     options.report('Compiling kernels', { done: 0, total: 1 });
+    const before = await keptKernels(files, options.folder);
+    const kernels = await chooseKernels(gpu, files, before, workOfStep(shape));
+    state.kernels = kernels.target;
     const kept = await keptChoice(files, options.folder);
     const place = options.prefix ?? kept?.place;
     const [prefix, evaluation] = await Promise.all([
@@ -123,7 +130,7 @@ export class Session {
       report: (p) => options.report('Computing frozen features', p),
     });
     const checkpoints = new Checkpoints(files, options.folder);
-    const session = new Session(options, shape, state, checkpoints, prefix, evaluation, cache);
+    const session = new Session(options, shape, state, checkpoints, prefix, kernels, evaluation, cache);
     if (!(await checkpoints.kept())) await session.begin();
     return session;
   }
@@ -172,7 +179,9 @@ export class Session {
 
   /** Trains from the newest checkpoint, or from the start, until done, paused or stopped. */
   async run(control: TrainControl, events: TrainEvents): Promise<TrainOutcome> {
-    await keepChoice(this.options.files, this.options.folder, this.prefix.choice);
+    const { files, folder } = this.options;
+    await keepChoice(files, folder, this.prefix.choice);
+    await keepKernels(files, folder, this.kernels);
     const kept = await this.checkpoints.restore(this.state);
     // A checkpoint that was there but cannot be read leaves nothing in place.
     if (!kept && (await this.checkpoints.kept())) await this.begin();

@@ -1,10 +1,35 @@
 import type { JsonObject } from '../checkpoints/folder.ts';
+import { adalora } from './adalora.ts';
+import { adaptformer } from './adaptformer.ts';
+import { corda } from './corda.ts';
+import { dora } from './dora.ts';
+import { dylora } from './dylora.ts';
 import { linearProbe } from './linearProbe.ts';
 import { lora } from './lora.ts';
 import type { Method } from './method.ts';
+import { mosa } from './mosa.ts';
+import { pAdapter } from './pAdapter.ts';
+import { pissa } from './pissa.ts';
+import { soka } from './soka.ts';
+import { vera } from './vera.ts';
+import { vlAdapter } from './vlAdapter.ts';
 
 /** Every method, in the order the page lists them. */
-export const methods: readonly Method[] = [lora, linearProbe];
+export const methods: readonly Method[] = [
+  lora,
+  dora,
+  pissa,
+  corda,
+  soka,
+  vera,
+  adalora,
+  dylora,
+  adaptformer,
+  mosa,
+  pAdapter,
+  vlAdapter,
+  linearProbe,
+];
 
 /** The method of that id. Throws a RangeError that lists the ids there are. */
 export function methodById(id: string): Method {
@@ -18,6 +43,8 @@ export function methodById(id: string): Method {
 
 /** The method that reads a PEFT configuration: LoRA's where no other claims it. */
 export function methodOfConfig(config: JsonObject): Method {
-  const own = methods.find(({ peft }) => peft?.type === config.peft_type && (peft?.accepts?.(config) ?? true));
+  const own = methods.find(
+    ({ peft }) => peft?.type === config.peft_type && (peft?.accepts?.(config) ?? true),
+  );
   return own ?? methodById('lora');
 }

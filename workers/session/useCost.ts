@@ -1,0 +1,30 @@
+import { copy, everyOptimisation, PLAIN, prepare, schedule } from '../../gpu-shaders/index.ts';
+import { linearProbe } from '../../models/methods/linearProbe.ts';
+import type { Attachment } from '../../models/methods/method.ts';
+import { traceClassification } from '../../models/tasks/classification.ts';
+import type { RunShape } from './programs.ts';
+
+/** Operations (multiplications and additions of products) to classify one picture. */
+export interface UseCost {
+  /** By the frozen backbone with a head. */
+  frozen: number;
+  /** With the adapter beside it, as it is computed where it is not, or cannot be, merged. */
+  adapted: number;
+}
+
+/** What an adapter costs at every use, from the schedules alone: no GPU is touched. `limit` is a binding's bytes. */
+export function useCost({ model, attachment, classes, settings }: RunShape, limit: number): UseCost {
+  const side = settings.image_size as number;
+  const flopsOf = (of: Attachment) => {
+    const shape = { classes, batch: 1, side, labelSmoothing: 0, training: false };
+    const [logits] = prepare([traceClassification(model, of, shape).logits], everyOptimisation);
+    const { calls } = schedule({
+      outputs: { logits: copy(logits) },
+      limit,
+      target: PLAIN,
+      optimise: everyOptimisation,
+    });
+    return calls.reduce((n, c) => n + c.flops, 0);
+  };
+  return { frozen: flopsOf(linearProbe.attach(model, {})), adapted: flopsOf(attachment) };
+}

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unzipSync } from 'fflate';
+import { openOnnx } from '../tools/onnx/node.ts';
 import { drawings, fewOf, signDigits } from './pictures.ts';
 import { expect, longTasks, test } from './studio.ts';
 import { share, User } from './user.ts';
@@ -68,8 +69,19 @@ test.describe('pictures in, adapter out', () => {
     await expect(other.page.getByTestId('try-box')).toBeVisible({ timeout: 60_000 });
     const again = await other.tryPicture(picture);
     expect(withAdapter(again.rows)).toEqual(withAdapter(said.rows));
+    expect(await classesOf(await user.download('download-onnx'), 64)).toBe(said.rows.length);
   });
 });
+
+/** Runs a downloaded model on one picture. @returns the number of its logits */
+async function classesOf(file: string, side: number): Promise<number> {
+  const session = await openOnnx().open({ graph: new Uint8Array(readFileSync(file)), weights: null });
+  const pixels = { data: new Float32Array(3 * side * side).fill(0.5), shape: [1, 3, side, side] };
+  const { logits } = await session.run({ pixel_values: pixels });
+  await session.close();
+  expect(logits.every(Number.isFinite)).toBe(true);
+  return logits.length;
+}
 
 /** Class and share with the adapter; an imported adapter has no probe to show beside it. */
 function withAdapter(rows: string[]): string[] {

@@ -94,10 +94,10 @@ export class User {
     await expect(this.page.getByTestId('test-accuracy')).toBeVisible();
   }
 
-  /** Downloads the adapter of the run on the stage. @returns the zip's path */
-  async download(): Promise<string> {
+  /** Downloads the adapter of the run on the stage, or the whole model. @returns the file's path */
+  async download(what: 'download' | 'download-onnx' = 'download'): Promise<string> {
     const arrives = this.page.waitForEvent('download');
-    await this.page.getByTestId('download').click();
+    await this.page.getByTestId(what).click();
     const download = await arrives;
     const path = join(mkdtempSync(join(tmpdir(), 'graft-e2e-')), download.suggestedFilename());
     await download.saveAs(path);

@@ -33,6 +33,8 @@ async function start(): Promise<OnnxRuntime> {
   ort.env.wasm.wasmPaths = { mjs: absolute(runtimeUrl), wasm: absolute(wasmUrl) };
   const threads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
   ort.env.wasm.numThreads = threads;
+  // It warns of every constant that it folds.
+  ort.env.logLevel = 'error';
   return onnxRuntime(ort, threads);
 }
 

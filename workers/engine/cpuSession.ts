@@ -21,6 +21,7 @@ import type { RunShape } from '../session/programs.ts';
 import { type TrainControl, type TrainEvents, type TrainOutcome, train } from '../session/train.ts';
 import { BackboneError } from './backbones.ts';
 import { stepsOf } from './estimate.ts';
+import { type BackboneRunner, runnerOf } from './runner.ts';
 import type { OpenOptions, RunSession, Trainer } from './trainer.ts';
 
 /** Pictures that ONNX Runtime takes at a time. */
@@ -73,7 +74,7 @@ export class CpuSession implements RunSession {
   readonly checkpoints: Checkpoints;
   readonly options: RunSession['options'];
   readonly shape: RunShape;
-  readonly #reference: ReferenceWorker;
+  readonly #runner: BackboneRunner;
   readonly #features: Float32Array[];
   readonly #names: { weight: string; bias: string };
   readonly #figures: Record<'loss' | 'hits' | 'control', Float32Array>[] = [];
@@ -81,7 +82,7 @@ export class CpuSession implements RunSession {
 
   private constructor(
     options: OpenOptions,
-    reference: ReferenceWorker,
+    runner: BackboneRunner,
     features: Float32Array[],
     head: { name: string; data: Float32Array }[],
   ) {
@@ -92,7 +93,7 @@ export class CpuSession implements RunSession {
     this.classes = pictures.classes.length;
     this.shape = { model, attachment: this.attachment, classes: this.classes, settings };
     this.checkpoints = new Checkpoints(options.files, options.folder);
-    this.#reference = reference;
+    this.#runner = runner;
     this.#features = features;
     this.#names = { weight: head[0].name, bias: head[1].name };
     this.state = new HeadState(head);
@@ -105,7 +106,14 @@ export class CpuSession implements RunSession {
       const drawn = await startValue(p, settings.seed as number, noBase);
       head.push({ name: p.name, data: start?.get(p.name)?.data ?? drawn });
     }
-    return new CpuSession(options, reference, await frozenFeatures(options, reference), head);
+    options.report('Loading weights', { done: 0, total: 1 });
+    const runner = await runnerOf(backbone, reference, settings.image_size as number);
+    try {
+      return new CpuSession(options, runner, await frozenFeatures(options, runner), head);
+    } catch (error) {
+      await runner.close();
+      throw error;
+    }
   }
 
   get steps(): number {
@@ -220,7 +228,7 @@ export class CpuSession implements RunSession {
   }
 
   async predict(pixels: Float32Array) {
-    const features = await this.#reference.features(pixels, 1, this.options.settings.image_size as number);
+    const features = await this.#runner.features(pixels, 1);
     return { logits: this.#logitsOf(features), features };
   }
 
@@ -270,20 +278,14 @@ export class CpuSession implements RunSession {
 
   destroy(): void {
     this.#features.length = 0;
+    void this.#runner.close();
   }
 }
 
 /** Features of every picture by ONNX Runtime, kept in storage; a stop loses at most one file of them. */
-async function frozenFeatures(options: OpenOptions, reference: ReferenceWorker): Promise<Float32Array[]> {
+async function frozenFeatures(options: OpenOptions, runner: BackboneRunner): Promise<Float32Array[]> {
   const { backbone, pictures, settings, files, report } = options;
   const side = settings.image_size as number;
-  if (!backbone.reference)
-    throw new BackboneError(
-      `"${backbone.card.title}" has no ONNX graph, which is what runs it where there is no WebGPU.`,
-      'Choose one of the backbones that come with the page, or a browser with WebGPU.',
-    );
-  report('Loading weights', { done: 0, total: 1 });
-  await reference.load(backbone.reference);
   const folder = `features/${backbone.hash}-${pictures.hash}-${side}-onnx`;
   const width = backbone.model.backbone.featureSize(backbone.model.config);
   const total = pictures.samples.length;
@@ -296,7 +298,7 @@ async function frozenFeatures(options: OpenOptions, reference: ReferenceWorker):
     const usable = stored?.length === count * width * 4;
     const values = usable
       ? new Float32Array(stored.slice().buffer)
-      : await computed(pictures, from, count, side, width, reference);
+      : await computed(pictures, from, count, side, width, runner);
     if (!usable) await files.write(name, new Uint8Array(values.buffer));
     for (let i = 0; i < count; i++) rows.push(values.slice(i * width, (i + 1) * width));
   }
@@ -310,7 +312,7 @@ async function computed(
   count: number,
   side: number,
   width: number,
-  reference: ReferenceWorker,
+  runner: BackboneRunner,
 ): Promise<Float32Array> {
   const values = new Float32Array(count * width);
   for (let i = 0; i < count; i += batchSize) {
@@ -323,7 +325,7 @@ async function computed(
     loaded.forEach((picture, j) => {
       pixels.set(picture, j * picture.length);
     });
-    values.set(await reference.features(pixels, batch.length, side), i * width);
+    values.set(await runner.features(pixels, batch.length), i * width);
   }
   return values;
 }

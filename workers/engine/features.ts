@@ -1,18 +1,18 @@
 import { hash32, uniform } from '../../models/data/hash.ts';
 import { linearProbe } from '../../models/methods/linearProbe.ts';
-import { inputs } from '../../models/tasks/classification.ts';
 import type { Pool } from '../datasets/jobs.ts';
 import { StoredPictures } from '../datasets/pictures.ts';
 import type { DatasetStore } from '../datasets/store.ts';
 import type { NeighbourScore, ReferenceCheck, StudioEvent } from '../protocol.ts';
-import { onnxOf, type ReferenceWorker } from '../reference.ts';
+import type { ReferenceWorker } from '../reference.ts';
 import { Cancelled } from '../session/features.ts';
 import { score } from '../session/metrics.ts';
 import type { Files, Pictures } from '../session/ports.ts';
-import { openBackboneOnnx, type PrefixPlace } from '../session/prefix.ts';
+import type { PrefixPlace } from '../session/prefix.ts';
 import { defaultSettings } from '../settings.ts';
-import { BackboneError, type Backbones, type OpenBackbone } from './backbones.ts';
+import { BackboneError, type Backbones } from './backbones.ts';
 import { Pace } from './pace.ts';
+import { runnerOf } from './runner.ts';
 import type { RunSession, Trainer } from './trainer.ts';
 
 interface Ports {
@@ -84,14 +84,14 @@ export class Features {
     const { card, hash } = backbone;
     const side = card.imageSize.default;
     const pictures = waves(`check-${newId()}`);
-    const oracle = await oracleOf(backbone, reference, side);
+    const oracle = await runnerOf(backbone, reference, side);
     try {
       const session = await this.#open('check', backboneId, side, pictures, 'gpu');
       const { features } = session.labelled('train');
       session.destroy();
       let [furthest, largest] = [0, 0];
       for (let sample = 0; sample < checked; sample++) {
-        const expected = await oracle.features(wave(sample, side));
+        const expected = await oracle.features(wave(sample, side), 1);
         expected.forEach((value, i) => {
           furthest = Math.max(furthest, Math.abs(value - features[sample][i]));
           largest = Math.max(largest, Math.abs(value));
@@ -139,27 +139,6 @@ export class Features {
       report: (phase, { done, total }) => report(phase, done, total, 'pictures'),
     });
   }
-}
-
-/**
- * What our features are compared with: the graph that the backbone's own library gave, where the page has one, else
- * the graph that we write, which leaves the arithmetic to ONNX Runtime and the reading of the files to us.
- */
-async function oracleOf(backbone: OpenBackbone, reference: ReferenceWorker, side: number) {
-  const { model, reference: graph } = backbone;
-  if (graph) {
-    await reference.load(graph);
-    return {
-      features: (pixels: Float32Array) => reference.features(pixels, 1, side),
-      close: async () => undefined,
-    };
-  }
-  const session = await openBackboneOnnx(model, side, onnxOf(reference));
-  return {
-    features: async (data: Float32Array) =>
-      (await session.run({ [inputs.pixels]: { data, shape: [1, 3, side, side] } }))['features'],
-    close: () => session.close(),
-  };
 }
 
 /** Inputs to compare on, as a data set. */

@@ -100,6 +100,14 @@ async function theLifeOfARun(context) {
   await page.getByTestId('resume').waitFor({ timeout: 60_000 });
   await shoot(page, 'paused');
   await page.getByTestId('resume').click();
+  await user.turn('r', 2);
+  await page.getByTestId('add-to-queue').click();
+  await user.turn('epochs', 3);
+  await page.getByTestId('add-to-queue').click();
+  const waiting = page.getByTestId('queue').locator('li');
+  await waiting.nth(1).waitFor();
+  await page.getByTestId('move-queue').click();
+  await shoot(page, 'queue');
   await user.finish(900_000);
   await user.tryPicture(ankleBoot());
   await shoot(page, 'result');
@@ -108,6 +116,12 @@ async function theLifeOfARun(context) {
   await page.getByTestId('panel-rank').click();
   await page.getByTestId('rank').waitFor();
   await shoot(page, 'rank');
+  await page.getByTestId('move-queue').click();
+  await page.getByTestId('queue').waitFor({ state: 'detached', timeout: 900_000 });
+  await page.locator('[data-testid^="run-"][data-state="done"]').nth(2).waitFor({ timeout: 900_000 });
+  await page.getByTestId('compare-open').click();
+  await page.getByTestId('pareto').waitFor({ state: 'attached' });
+  await shoot(page, 'compare');
   await page.getByRole('button', { name: 'Close the panels' }).click();
   const zip = await user.download();
   await page.close();

@@ -5,7 +5,7 @@ export const action: Action = {
   id: 'panels',
   group: 'View',
   name: () => (useView.getState().dockOpen ? 'Close the panels' : 'Open the panels'),
-  keywords: ['rank', 'spectrum', 'log', 'profile', 'dock'],
+  keywords: ['rank', 'compare', 'spectrum', 'log', 'profile', 'dock'],
   key: { key: 'p' },
   perform: () => void useView.setState(({ dockOpen }) => ({ dockOpen: !dockOpen })),
 };

@@ -6,6 +6,6 @@ export const action: Action = {
   group: 'Run',
   name: 'Stop and keep the best checkpoint',
   keywords: ['end', 'abort', 'finish'],
-  when: ({ run }) => run !== null && isActive(run),
+  when: ({ run }) => run !== null && run.state !== 'queued' && isActive(run),
   perform: ({ run }) => stop(run!.id),
 };

@@ -1,4 +1,5 @@
 import { train } from '../stores/runs.ts';
+import { toldQueued } from './queued.ts';
 import type { Action } from './types.ts';
 
 export const action: Action = {
@@ -8,5 +9,5 @@ export const action: Action = {
   keywords: ['start', 'fit', 'run', 'go'],
   key: { key: 'Enter', mod: true },
   when: ({ trainable }) => trainable,
-  perform: train,
+  perform: async () => toldQueued(await train()),
 };

@@ -1,8 +1,8 @@
-import { ChevronRight, Play } from 'lucide-react';
+import { ChevronRight, ListPlus, Play } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import type { Setting } from '../../models/describe.ts';
 import { perform } from '../actions/index.ts';
-import { Button } from '../parts/Button.tsx';
+import { Button, IconButton } from '../parts/Button.tsx';
 import { ErrorNote } from '../parts/ErrorNote.tsx';
 import { useTrainBlock } from '../shell/useTrainBlock.ts';
 import { TakeAway } from '../steps/result/TakeAway.tsx';
@@ -18,7 +18,7 @@ import {
   turn,
   usePlan,
 } from '../stores/plan.ts';
-import { clearError, isActive, selectedRun, turnLive, useRuns } from '../stores/runs.ts';
+import { clearError, isActive, isMoving, selectedRun, turnLive, useRuns } from '../stores/runs.ts';
 import { go, useView } from '../stores/view.ts';
 import { bytes, compact } from '../text/format.ts';
 import { nudge } from '../text/knob.ts';
@@ -75,30 +75,62 @@ function Knobs({ sheet }: { sheet: boolean }) {
   );
 }
 
+/** On narrow screens Train stands in the bar below; what is said of it, and the queue, stand here. */
 function SheetBlock() {
   const block = useTrainBlock();
-  return block ? <p className={styles['block']}>{block}</p> : null;
+  const waits = useWaits();
+  return (
+    <div className={styles['foot']}>
+      <Button
+        wide
+        data-testid="add-to-queue"
+        aria-disabled={block !== null}
+        onClick={() => !block && perform('add-to-queue')}
+      >
+        <ListPlus aria-hidden /> Add to the queue
+      </Button>
+      <p className={styles['blockLine']}>{block ?? waits}</p>
+    </div>
+  );
+}
+
+/** That a run begun now would wait, and for which. */
+function useWaits(): string | null {
+  const name = useRuns((s) => s.runs.find(isMoving)?.name);
+  return name ? `It will wait for ${name}.` : null;
 }
 
 function TrainButton() {
   const block = useTrainBlock();
+  const waits = useWaits();
   const error = useRuns((s) => s.errors['']);
   return (
     <div className={styles['foot']}>
       {error && <ErrorNote error={error} onDismiss={() => clearError('')} />}
-      <Button
-        look="primary"
-        size="big"
-        wide
-        data-testid="train"
-        aria-disabled={block !== null}
-        aria-describedby="train-block"
-        onClick={() => !block && perform('train')}
-      >
-        <Play aria-hidden /> Train
-      </Button>
+      <div className={styles['go']}>
+        <Button
+          look="primary"
+          size="big"
+          data-testid="train"
+          aria-disabled={block !== null}
+          aria-describedby="train-block"
+          onClick={() => !block && perform('train')}
+        >
+          <Play aria-hidden /> Train
+        </Button>
+        <IconButton
+          className={styles['later']}
+          label="Add to the queue"
+          data-testid="add-to-queue"
+          aria-disabled={block !== null}
+          aria-keyshortcuts="Control+Shift+Enter"
+          onClick={() => !block && perform('add-to-queue')}
+        >
+          <ListPlus aria-hidden />
+        </IconButton>
+      </div>
       <p id="train-block" className={styles['blockLine']}>
-        {block}
+        {block ?? waits}
       </p>
     </div>
   );

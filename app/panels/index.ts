@@ -3,6 +3,7 @@
  * them leaves the panel's tab in place and its reason in words.
  */
 import type { ComponentType } from 'react';
+import { ComparePanel } from './compare/ComparePanel.tsx';
 import { LogPanel } from './log/LogPanel.tsx';
 import { ProfilePanel } from './profile/ProfilePanel.tsx';
 import { RankPanel } from './rank/RankPanel.tsx';
@@ -12,11 +13,14 @@ export interface Panel {
   title: string;
   /** Drawn from these channels of the run's method; empty for panels that need none. */
   channels: string[];
+  /** Takes more of the stage's height than a strip. */
+  tall?: boolean;
   View: ComponentType;
 }
 
 export const panels: Panel[] = [
   { id: 'rank', title: 'Rank', channels: ['spectrum'], View: RankPanel },
+  { id: 'compare', title: 'Compare', channels: [], tall: true, View: ComparePanel },
   { id: 'profile', title: 'Profile', channels: [], View: ProfilePanel },
   { id: 'log', title: 'Log', channels: [], View: LogPanel },
 ];

@@ -10,6 +10,7 @@ import { chartSvg } from './chartSvg.ts';
 import { useMedia, useWidth } from './hooks.ts';
 import { Menu } from './Overlays.tsx';
 import { save } from './save.ts';
+import { resolveColour as resolve } from './tokens.ts';
 
 export interface Line {
   label: string;
@@ -82,16 +83,6 @@ export function Legend({ lines, level }: { lines: Line[]; level?: Props['level']
       )}
     </ul>
   );
-}
-
-/** The colour behind a token, as canvas understands it. */
-function resolve(token: string): string {
-  const probe = document.createElement('span');
-  probe.style.color = `var(${token})`;
-  document.body.append(probe);
-  const colour = getComputedStyle(probe).color;
-  probe.remove();
-  return colour;
 }
 
 export function Chart(props: Props) {

@@ -1,4 +1,15 @@
-import { Box, Database, Download, History, MoreHorizontal, Pencil, Play, Sprout, Trash2 } from 'lucide-react';
+import {
+  Box,
+  Columns3,
+  Database,
+  Download,
+  History,
+  MoreHorizontal,
+  Pencil,
+  Play,
+  Sprout,
+  Trash2,
+} from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import type { RunView } from '../../workers/protocol.ts';
 import { undoable } from '../actions/undoable.ts';
@@ -6,8 +17,9 @@ import { IconButton } from '../parts/Button.tsx';
 import { NameField } from '../parts/Inputs.tsx';
 import { Menu } from '../parts/Overlays.tsx';
 import { downloadAdapter } from '../steps/result/download.ts';
+import { isFinished, showComparison } from '../stores/compare.ts';
 import { removeDataset, useData } from '../stores/data.ts';
-import { useHover } from '../stores/hover.ts';
+import { litRun, useHover } from '../stores/hover.ts';
 import { useMachine } from '../stores/machine.ts';
 import { choose, usePlan } from '../stores/plan.ts';
 import { canResume, hasResult, remove, rename, resume, select, useRuns } from '../stores/runs.ts';
@@ -15,6 +27,7 @@ import { go, useView } from '../stores/view.ts';
 import { bytes, moment, percent, plural } from '../text/format.ts';
 import { stateWord } from '../text/runState.ts';
 import styles from './library.module.css';
+import { Queue } from './Queue.tsx';
 
 const matches = (filter: string, ...texts: string[]) =>
   texts.some((text) => text.toLowerCase().includes(filter.trim().toLowerCase()));
@@ -39,6 +52,7 @@ export function Library() {
           event.currentTarget.blur();
         }}
       />
+      <Queue />
       <Runs filter={filter} />
       <Datasets filter={filter} />
       <Adapters filter={filter} />
@@ -51,11 +65,13 @@ function Section({
   title,
   icon,
   empty,
+  foot,
   children,
 }: {
   title: string;
   icon: ReactNode;
   empty?: string | false;
+  foot?: ReactNode;
   children: ReactNode;
 }) {
   return (
@@ -65,6 +81,7 @@ function Section({
         {title}
       </h2>
       {empty ? <p className={styles['empty']}>{empty}</p> : <ul>{children}</ul>}
+      {foot}
     </section>
   );
 }
@@ -79,13 +96,28 @@ function runFigure(run: RunView): string {
 function Runs({ filter }: { filter: string }) {
   const all = useRuns((s) => s.runs);
   const runs = all.filter(
-    (run) => run.state !== 'imported' && matches(filter, run.name, run.datasetName, run.plan.method),
+    (run) =>
+      run.state !== 'imported' &&
+      run.state !== 'queued' &&
+      matches(filter, run.name, run.datasetName, run.plan.method),
   );
   return (
     <Section
       title="Runs"
       icon={<History aria-hidden />}
       empty={runs.length === 0 && (all.length > 0 && filter ? 'Nothing matches.' : 'Nothing trained yet.')}
+      foot={
+        all.some(isFinished) && (
+          <button
+            type="button"
+            className={styles['compare']}
+            data-testid="compare-open"
+            onClick={showComparison}
+          >
+            <Columns3 aria-hidden /> Compare
+          </button>
+        )
+      }
     >
       {runs.map((run) => (
         <RunRow key={run.id} run={run} />
@@ -96,7 +128,7 @@ function Runs({ filter }: { filter: string }) {
 
 function RunRow({ run }: { run: RunView }) {
   const selected = useRuns((s) => s.selected === run.id);
-  const lit = useHover((s) => s.run === run.id);
+  const lit = useHover((s) => litRun(s) === run.id);
   const [editing, setEditing] = useState(false);
   const open = () => {
     select(run.id);

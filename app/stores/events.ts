@@ -5,7 +5,7 @@ import { note } from './log.ts';
 import { setJob, trains, useMachine } from './machine.ts';
 import { settle } from './plan.ts';
 import { rememberSpectra } from './ranks.ts';
-import { addPoints, isActive, progressOfRun, putRun, select, useRuns } from './runs.ts';
+import { addPoints, isActive, isMoving, progressOfRun, putRun, select, useRuns } from './runs.ts';
 
 /** Where each event of the engine goes. */
 export function receive(event: StudioEvent): void {
@@ -25,6 +25,9 @@ export function receive(event: StudioEvent): void {
       useRuns.setState(({ spectra }) => ({
         spectra: { ...spectra, [event.run]: { step: event.step, spectra: event.spectra } },
       }));
+      return;
+    case 'queue':
+      useRuns.setState({ queueMoves: event.moves });
       return;
     case 'neighbours':
       putNeighbours(event.score);
@@ -56,7 +59,7 @@ export async function open(studio: Studio, listen: (event: StudioEvent) => void 
     useMachine.setState({ machine, catalogue, status: 'ready' });
     useData.setState({ datasets: [...datasets].sort((a, b) => b.createdAt - a.createdAt) });
     useRuns.setState({ runs: [...runs].sort((a, b) => b.createdAt - a.createdAt) });
-    const shown = runs.find(isActive) ?? useRuns.getState().runs[0];
+    const shown = runs.find(isMoving) ?? runs.find(isActive) ?? useRuns.getState().runs[0];
     if (shown) select(shown.id);
     settle(catalogue, datasets, (method) => trains(machine, method));
   } catch (thrown) {

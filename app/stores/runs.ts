@@ -25,6 +25,8 @@ interface RunsState {
   /** What the last command on a run answered, by run id; `''` for one that could not start. */
   errors: Record<string, StudioError>;
   starting: boolean;
+  /** Whether the first run of the queue begins once nothing trains. */
+  queueMoves: boolean;
 }
 
 export const useRuns = create<RunsState>()(() => ({
@@ -37,6 +39,7 @@ export const useRuns = create<RunsState>()(() => ({
   profiles: {},
   errors: {},
   starting: false,
+  queueMoves: false,
 }));
 
 const curves = new Map<string, LiveCurves>();
@@ -86,7 +89,7 @@ export function select(id: string | null): void {
   useRuns.setState({ selected: id });
   const run = selectedRun(useRuns.getState());
   if (!run) return;
-  if (run.state !== 'imported' && curvesOf(run.id).steps.length === 0) void loadCurves(run.id);
+  needCurves(run);
   if (hasResult(run)) void loadResult(run.id);
 }
 
@@ -100,7 +103,7 @@ export function clearError(id: string): void {
   useRuns.setState(({ errors: { [id]: _, ...errors } }) => ({ errors }));
 }
 
-const command = async (id: string, work: () => Promise<void>): Promise<void> => {
+export const command = async (id: string, work: () => Promise<void>): Promise<void> => {
   clearError(id);
   try {
     await work();
@@ -109,18 +112,30 @@ const command = async (id: string, work: () => Promise<void>): Promise<void> => 
   }
 };
 
-/** Starts a run from the plan as it stands and shows it. */
-export async function train(): Promise<void> {
+/**
+ * Makes a run from the plan as it stands. It begins and is shown; while another trains, or if it is to `wait`, it
+ * joins the queue, and the stage stays as it is. Returns the run where it joined the queue.
+ */
+export async function train({ wait } = { wait: false }): Promise<RunView | null> {
   const plan = planOf(usePlan.getState());
-  if (!plan || useRuns.getState().starting) return;
+  const { starting, runs } = useRuns.getState();
+  if (!plan || starting) return null;
   useRuns.setState({ starting: true });
+  let queued: RunView | null = null;
   await command('', async () => {
-    takeRun(await engine().createRun(plan));
+    const run = await engine().createRun(plan, { wait });
+    if (wait || runs.some(isMoving)) {
+      queued = run;
+      putRun(run);
+      return;
+    }
+    takeRun(run);
     go('train');
   });
   useRuns.setState({ starting: false });
   // From the first run on there is something to lose. A browser may decline; the machine page shows what it said.
   void globalThis.navigator?.storage?.persist?.().catch(() => undefined);
+  return queued;
 }
 
 export const pause = (id: string) => command(id, () => engine().pause(id));
@@ -157,6 +172,15 @@ export async function remove(id: string): Promise<(() => Promise<void>) | null> 
     });
 }
 
+const asked = new Set<string>();
+
+/** Fetches a run's curves from storage, once, where none have come. */
+export function needCurves(run: RunView): void {
+  if (run.state === 'imported' || asked.has(run.id) || curvesOf(run.id).steps.length > 0) return;
+  asked.add(run.id);
+  void loadCurves(run.id).finally(() => asked.delete(run.id));
+}
+
 async function loadCurves(id: string): Promise<void> {
   await command(id, async () => {
     const kept = await engine().curves(id);
@@ -169,7 +193,13 @@ async function loadCurves(id: string): Promise<void> {
 
 /** Fetches the report and the spectra of a finished run. Each may fail alone. */
 export async function loadResult(id: string): Promise<void> {
-  const [report, spectra] = await Promise.allSettled([engine().report(id), engine().spectra(id)]);
+  const { runs, spectra: known } = useRuns.getState();
+  // While the next run of the queue trains, spectra that came with the training will do: others need its GPU.
+  const enough = known[id] !== undefined && runs.some(isMoving);
+  const [report, spectra] = await Promise.allSettled([
+    engine().report(id),
+    enough ? known[id]!.spectra : engine().spectra(id),
+  ]);
   useRuns.setState((state) => ({
     reports: {
       ...state.reports,

@@ -3,12 +3,13 @@ import { targeted } from '../text/targets.ts';
 import { backbones } from './fakeCatalogue.ts';
 import { wilson } from './fakeData.ts';
 import { picture, random } from './fakePictures.ts';
+import { reachedOf } from './fakeRuns.ts';
 
 /** Lengthens a run's curves to `done` steps. */
 export function grow(run: P.RunView, curves: P.RunCurves, done: number, total: number): void {
   const noise = random(curves.steps.length * 31 + run.id.charCodeAt(1));
   const from = curves.steps.length;
-  const reached = run.id === 'r0' ? 0.82 : 0.905;
+  const reached = reachedOf(run.id);
   const level = (step: number) => reached - (reached - 0.1) * Math.exp(-step / 38);
   for (let step = from + 1; step <= done; step++) {
     const accuracy = Math.min(1, Math.max(0, Math.round((level(step) + (noise() - 0.5) * 0.22) * 16) / 16));

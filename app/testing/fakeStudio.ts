@@ -3,6 +3,7 @@ import { backbones, catalogue } from './fakeCatalogue.ts';
 import { applyEdit, fashion, recount, understand, wilson } from './fakeData.ts';
 import { estimateOf } from './fakeEstimate.ts';
 import { picture } from './fakePictures.ts';
+import { compared, queueOf, reachedOf, waiting } from './fakeRuns.ts';
 import { cutOf, grow, profileOf, reportOf, sharesOf, spectraOf } from './fakeScores.ts';
 
 /** Where the stand-in begins: each is a state of the studio that a picture or a test wants. */
@@ -11,6 +12,8 @@ export type Scene =
   | 'data'
   | 'running'
   | 'paused'
+  | 'compare'
+  | 'queue'
   | 'done'
   | 'interrupted'
   | 'failed'
@@ -34,6 +37,7 @@ export class FakeStudio implements P.Studio {
   private points = new Map<string, P.RunCurves>();
   private timers = new Map<string, ReturnType<typeof setInterval>>();
   private edits = 0;
+  private moves = false;
 
   constructor(
     private scene: Scene = 'empty',
@@ -74,12 +78,19 @@ export class FakeStudio implements P.Studio {
     const { scene } = this;
     if (scene !== 'empty' && scene !== 'importing' && scene !== 'nogpu' && scene !== 'imported')
       this.sets.set('fashion', [fashion()]);
-    const make = (id: string, name: string, state: P.RunState, done: number, ago: number) => {
+    const make = (
+      id: string,
+      name: string,
+      state: P.RunState,
+      done: number,
+      ago: number,
+      { turned = {}, method = 'lora' }: { turned?: Record<string, number>; method?: string | undefined } = {},
+    ) => {
       const run = this.newRun(id, name, {
         dataset: 'fashion',
         backbone: 'efficientnet-lite0',
-        method: 'lora',
-        settings: this.settings('lora'),
+        method,
+        settings: { ...this.settings(method), ...turned },
       });
       run.createdAt = Date.now() - ago;
       this.list.set(id, run);
@@ -87,8 +98,15 @@ export class FakeStudio implements P.Studio {
       run.state = state;
       return run;
     };
-    if (['running', 'paused', 'done', 'interrupted', 'failed', 'lost'].includes(scene))
+    if (['running', 'queue', 'paused', 'done', 'interrupted', 'failed', 'lost'].includes(scene))
       make('r0', 'fashion, rank 2', 'done', STEPS, 86_000_000);
+    if (scene === 'compare')
+      for (const [i, c] of compared.entries()) make(c.id, c.name, 'done', STEPS, 9_000_000 - i * 600_000, c);
+    if (scene === 'queue') {
+      for (const [place, w] of waiting.entries())
+        make(w.id, w.name, 'queued', 0, 20_000 - place * 5000, w).place = place;
+      this.moveQueue(true);
+    }
     if (scene === 'done') make('r1', 'fashion, rank 8', 'done', STEPS, 700_000);
     if (scene === 'interrupted') make('r1', 'fashion, rank 8', 'interrupted', 150, 4_000_000);
     if (scene === 'paused') make('r1', 'fashion, rank 8', 'paused', 120, 60_000);
@@ -101,7 +119,7 @@ export class FakeStudio implements P.Studio {
           'Lower the batch size to 8 or the picture size to 160, and train again. The data and the knobs are kept.',
       };
     }
-    if (scene === 'running' || scene === 'lost')
+    if (scene === 'running' || scene === 'lost' || scene === 'queue')
       this.start(make('r1', 'fashion, rank 8', 'running', 120, 30_000));
     if (scene === 'imported') {
       const run = make('r2', 'signs-lora-r8', 'imported', STEPS, 60_000);
@@ -249,11 +267,19 @@ export class FakeStudio implements P.Studio {
   private newRun(id: string, name: string, plan: P.RunPlan): P.RunView {
     const dataset = this.sets.get(plan.dataset)?.at(-1) ?? fashion();
     this.points.set(id, { steps: [], evals: [], journal: [] });
+    const cost = estimateOf(plan, dataset.counts.train, true);
     return {
       id,
       name,
       plan,
       datasetName: dataset.name,
+      dataHash: dataset.hash,
+      figures: {
+        trainableParameters: cost.trainableParameters,
+        peakBytes: cost.memory.total,
+        fileBytes: cost.fileBytes,
+        stepMs: null,
+      },
       classes: dataset.classes.map((c) => c.name),
       createdAt: Date.now(),
       state: 'preparing',
@@ -267,7 +293,7 @@ export class FakeStudio implements P.Studio {
       },
     };
   }
-  async createRun(plan: P.RunPlan) {
+  async createRun(plan: P.RunPlan, { wait } = { wait: false }) {
     const id = `n${++this.edits}`;
     const run = this.newRun(
       id,
@@ -275,7 +301,11 @@ export class FakeStudio implements P.Studio {
       clone(plan),
     );
     this.list.set(id, run);
-    this.start(run);
+    if (wait || [...this.list.values()].some((r) => r.state === 'running')) {
+      run.place = (queueOf(this.list.values()).at(-1)?.place ?? 0) + 1;
+      run.state = 'queued';
+    } else this.start(run);
+    if (!wait) this.moveQueue(true);
     return clone(run);
   }
 
@@ -285,7 +315,8 @@ export class FakeStudio implements P.Studio {
     const from = curves.steps.length;
     grow(run, curves, done, STEPS);
     run.probe = wilson(119, 150);
-    run.latest = curves.steps.at(-1)!;
+    if (done > 0) run.latest = curves.steps.at(-1)!;
+    if (run.best) run.val = wilson(Math.round(run.best.accuracy * 150), 150);
     run.progress = {
       phase: 'Training',
       done,
@@ -297,7 +328,12 @@ export class FakeStudio implements P.Studio {
     if (done >= STEPS) {
       run.state = 'done';
       run.progress = { ...run.progress, phase: 'Done', secondsLeft: null };
-      run.test = wilson(run.id === 'r0' ? 122 : 136, 150);
+      run.test = wilson(Math.round(reachedOf(run.id) * 150), 150);
+      const { image_size, r } = run.plan.settings;
+      run.figures = {
+        ...run.figures,
+        stepMs: 88 * (Number(image_size) / 224) ** 2 + Number(r ?? 0) * 1.4 + 12,
+      };
     }
     return { steps: curves.steps.slice(from), evals: curves.evals.filter((e) => e.step > from) };
   }
@@ -310,8 +346,33 @@ export class FakeStudio implements P.Studio {
         this.listen({ kind: 'spectra', run: run.id, step: run.latest!.step, spectra: spectraOf(run) });
       this.tell(run);
       if (run.state === 'done') this.halt(run.id);
+      if (run.state === 'done') this.next();
     }, this.tickMs);
     this.timers.set(run.id, timer);
+  }
+  /** Begins the first run that waits. */
+  private next(): void {
+    const busy = [...this.list.values()].some((run) => run.state === 'running');
+    const first = queueOf(this.list.values())[0];
+    if (!this.moves || busy) return;
+    if (first) this.start(first);
+    else this.moveQueue(false);
+  }
+  async moveQueue(moves: boolean) {
+    if (this.moves === moves) return;
+    this.moves = moves;
+    // Events come after the answer, as from a worker.
+    setTimeout(() => this.listen({ kind: 'queue', moves }));
+    if (moves) setTimeout(() => this.next());
+  }
+  async moveQueued(id: string, before: string | null) {
+    const rest = queueOf(this.list.values()).filter((run) => run.id !== id);
+    const at = before === null ? rest.length : rest.findIndex((run) => run.id === before);
+    rest.splice(Math.max(0, at), 0, this.list.get(id)!);
+    for (const [place, run] of rest.entries()) {
+      run.place = place;
+      this.tell(run);
+    }
   }
   private halt(id: string): void {
     clearInterval(this.timers.get(id));
@@ -331,10 +392,12 @@ export class FakeStudio implements P.Studio {
   async pause(id: string) {
     this.halt(id);
     this.set(id, 'paused');
+    this.next();
   }
   async stop(id: string) {
     this.halt(id);
     this.set(id, 'stopped');
+    this.next();
   }
   async turn(id: string, knob: string, value: number) {
     this.points.get(id)!.journal.push({ step: this.points.get(id)!.steps.length, knob, value });

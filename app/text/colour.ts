@@ -27,6 +27,18 @@ export function classColour(name: string): string {
   return hue(index);
 }
 
+const runs = new Map<string, number>();
+
+/** A run's colour wherever runs are compared: the next free hue when first seen, the same one from then on. */
+export function runColour(id: string): string {
+  let index = runs.get(id);
+  if (index === undefined) {
+    index = runs.size;
+    runs.set(id, index);
+  }
+  return hue(index);
+}
+
 const RAMP: [number, number, number][] = [
   [68, 1, 84],
   [59, 82, 139],

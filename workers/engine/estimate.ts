@@ -4,7 +4,7 @@ import type { Model } from '../../models/model.ts';
 import { headParameters } from '../../models/tasks/classification.ts';
 import type { Estimate, Split } from '../protocol.ts';
 import { GPU_CACHE_BYTES } from '../session/features.ts';
-import { costsOf } from '../session/programs.ts';
+import { type Costs, costsOf } from '../session/programs.ts';
 
 /** Multiply-adds a millisecond that were reached on this machine; null before anything was timed. */
 export interface Speed {
@@ -20,6 +20,25 @@ export function stepsOf(settings: Settings, train: number): number {
   return Math.max(1, Math.round(((settings.epochs as number) * train) / (settings.batch_size as number)));
 }
 
+/** Rows of cached features that a run keeps: augmented views of the training pictures, and the others once. */
+export function rowsOf(settings: Settings, { train, val, test }: Record<Split, number>): number {
+  return train * (1 + (settings.augment as number)) + val + test;
+}
+
+/** GPU bytes of a run with so many rows of cached features. */
+export function memoryOf(costs: Costs, rows: number): Estimate['memory'] {
+  const weights = costs.weightBytes;
+  const optimiser = costs.trainable * 4 * 3;
+  const cache = Math.min(GPU_CACHE_BYTES, costs.cacheBytesPerSample * rows);
+  return {
+    weights,
+    activations: costs.arenaBytes,
+    optimiser,
+    cache,
+    total: weights + costs.arenaBytes + optimiser + cache,
+  };
+}
+
 /** The cost of a plan, from shapes alone: nothing runs. Throws what attaching the method throws. */
 export function estimateOf(
   { model, method, settings }: { model: Model; method: Method; settings: Settings },
@@ -28,13 +47,10 @@ export function estimateOf(
 ): Estimate {
   const attachment = method.attach(model, settings);
   const costs = costsOf({ model, attachment, classes: data.classes, settings }, machine.limit);
-  const { train, val, test } = data.counts;
+  const { train } = data.counts;
   const batch = settings.batch_size as number;
   const steps = stepsOf(settings, train);
-  const rows = train * (1 + (settings.augment as number)) + val + test;
-  const weights = costs.weightBytes;
-  const optimiser = costs.trainable * 4 * 3;
-  const cache = Math.min(GPU_CACHE_BYTES, costs.cacheBytesPerSample * rows);
+  const rows = rowsOf(settings, data.counts);
   const prefixOfStep = costs.prefixFlops * batch;
   const tensors = attachment.parameters.length + headParameters(model, data.classes).length;
   const { speed } = machine;
@@ -45,20 +61,20 @@ export function estimateOf(
   return {
     trainableParameters: costs.trainable,
     totalParameters: model.parameterCount + costs.trainable,
-    memory: {
-      weights,
-      activations: costs.arenaBytes,
-      optimiser,
-      cache,
-      total: weights + costs.arenaBytes + optimiser + cache,
-    },
+    memory: memoryOf(costs, rows),
     fileBytes: costs.trainable * 4 + tensors * headerBytes,
     seconds,
     steps,
     frozenShare: prefixOfStep / Math.max(1, prefixOfStep + costs.stepFlops),
-    warnings: warningsOf(data, settings, machine),
+    warnings: [...warningsOf(data, settings, machine), ...recomputeNote(costs)],
     targets: attachment.targets,
   };
+}
+
+function recomputeNote({ stepFlops, recomputedFlops }: Costs): string[] {
+  if (!recomputedFlops) return [];
+  const more = Math.ceil((100 * recomputedFlops) / (stepFlops - recomputedFlops));
+  return [`To stay within the memory limit each step does ${more} % more arithmetic.`];
 }
 
 function warningsOf(

@@ -13,6 +13,7 @@ import { type Files, StorageFullError } from '../session/ports.ts';
 import { completeSettings, defaultSettings } from '../settings.ts';
 import type { Backbones, OpenBackbone } from './backbones.ts';
 import { Pace } from './pace.ts';
+import { noFigures } from './record.ts';
 import { type RunStore, runFolder, runLock } from './runStore.ts';
 import type { Tabs } from './tabs.ts';
 
@@ -147,16 +148,18 @@ export class Intake {
       name: text(run?.name) ?? drop.name,
       plan: { dataset: '', backbone: backbone.id, method: method.card.id, settings },
       datasetName: text((run?.dataset as JsonObject | undefined)?.name) ?? 'pictures elsewhere',
+      dataHash: null,
       classes,
       createdAt: now(),
       state: 'imported',
       progress: { phase: 'Imported', done: 1, total: 1, unit: '', perSecond: null, secondsLeft: null },
+      figures: noFigures,
     };
     const rest = { edits: [], datasetHash: null, backboneHash: backbone.hash };
     const best = writeSafetensors(tensors, { format: 'graft' });
     await this.#ports.tabs.exclusive(runLock(id), async () => {
       await files.write(`${runFolder(id)}checkpoints/best.safetensors`, best);
-      await runs.add({ version: 1, id, view, ...rest, epoch: 1, report: null, removedAt: null });
+      await runs.add({ version: 2, id, view, ...rest, epoch: 1, report: null, removedAt: null });
     });
     return view;
   }

@@ -4,15 +4,7 @@ import type { Pool } from '../datasets/jobs.ts';
 import { StoredPictures } from '../datasets/pictures.ts';
 import type { DatasetStore } from '../datasets/store.ts';
 import { toStudioError } from '../errors.ts';
-import type {
-  EvalPoint,
-  Profile,
-  RunCurves,
-  RunState,
-  RunView,
-  StepPoint,
-  StudioEvent,
-} from '../protocol.ts';
+import type { EvalPoint, RunCurves, RunState, RunView, StepPoint, StudioEvent } from '../protocol.ts';
 import type { ReferenceWorker } from '../reference.ts';
 import type { Progress as SessionProgress } from '../session/checkpoint.ts';
 import { Cancelled } from '../session/features.ts';
@@ -24,9 +16,10 @@ import { reportOf } from '../session/report.ts';
 import type { TrainControl } from '../session/train.ts';
 import type { Backbones } from './backbones.ts';
 import { halveBatch } from './checkpoints.ts';
+import { median, trainedFigures } from './figures.ts';
 import { Pace } from './pace.ts';
 import { saveProbe } from './probeFile.ts';
-import type { RunRecord } from './record.ts';
+import { noticeOf, type RunRecord } from './record.ts';
 import { type RunStore, runFolder } from './runStore.ts';
 import type { Speeds } from './speeds.ts';
 import { DeviceLostError, type RunSession, type Trainer } from './trainer.ts';
@@ -113,10 +106,17 @@ export class Life {
     this.control.wish = what;
   }
 
-  /** Times a step of the training between two others; never settles where the run ends first. */
-  profile(): Promise<Profile> {
+  /** Does something with the session between two steps; never settles where the run ends first. */
+  between<T>(
+    work: (session: RunSession, progress: SessionProgress) => Promise<T>,
+    changed?: 'changed',
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.control.asides!.push((progress) => this.session!.profile(progress).then(resolve, reject));
+      this.control.asides!.push((progress) =>
+        work(this.session!, progress)
+          .then(resolve, reject)
+          .then(() => changed),
+      );
     });
   }
 
@@ -148,6 +148,9 @@ export class Life {
       this.#notice(`The time of a run cannot be estimated: ${error.message}`),
     );
     if (state === 'done') await this.#score(session, progress, probed);
+    await this.#measure(session, progress).catch((error) =>
+      this.#notice(`The figures of this run are those that were planned: ${error.message}`),
+    );
     const { step } = progress;
     await this.#end(state, { progress: this.#pace.progress('Training', step, session.steps, 'steps') });
   }
@@ -192,7 +195,16 @@ export class Life {
     const { from, at, done } = this.#features;
     if (done > 0 && (at - from) / done > fromStorage) await speeds.features(costs, done, at - from);
     const last = this.curves.steps.slice(-20).map(({ ms }) => ms);
-    if (last.length >= 5) await speeds.steps(costs, last.sort((a, b) => a - b)[last.length >> 1]);
+    if (last.length >= 5) await speeds.steps(costs, median(last)!);
+  }
+
+  /** What the run turned out to cost, in place of what was planned: a lost device may have halved its batch. */
+  async #measure(session: RunSession, progress: SessionProgress): Promise<void> {
+    const { runs, backbones, trainer } = this.#ports;
+    const { view } = runs.get(this.#id);
+    const { card } = await backbones.open(view.plan.backbone);
+    const figures = await trainedFigures(session, progress, trainer, card.id);
+    await runs.change(this.#id, {}, { figures });
   }
 
   #report(phase: string, done: number, total: number, unit: string): void {
@@ -216,7 +228,12 @@ export class Life {
 
   #evaluated(points: EvalPoint[], best: RunView['best'] | null): void {
     this.curves.evals.push(...points);
-    if (best) this.#ports.runs.progress(this.#id, { best: { step: best.step, accuracy: best.accuracy } });
+    if (best) {
+      const { step, accuracy } = best;
+      const n = this.session?.samplesOf('val').length ?? 0;
+      const val = n > 0 ? { val: score(Math.round(accuracy * n), n) } : {};
+      this.#ports.runs.progress(this.#id, { best: { step, accuracy }, ...val });
+    }
     this.#ports.tell({ kind: 'points', run: this.#id, epoch: this.#epoch, steps: [], evals: points });
     const now = this.#ports.tick();
     if (now - this.#spectraAt < spectraEvery) return;
@@ -231,7 +248,7 @@ export class Life {
   }
 
   #notice(message: string): void {
-    this.#ports.tell({ kind: 'notice', error: { name: 'Notice', message } });
+    this.#ports.tell({ kind: 'notice', error: noticeOf(message) });
   }
 
   #take(progress: SessionProgress): void {

@@ -1,10 +1,10 @@
 import type { StoredEdit } from '../datasets/record.ts';
-import type { RunState, RunView } from '../protocol.ts';
+import type { RunFigures, RunState, RunView, StudioError } from '../protocol.ts';
 import type { RunReport } from '../session/report.ts';
 
 /** A run as it is stored: what the page lists, and what Resume goes on from. Its checkpoints lie in files. */
 export interface RunRecord {
-  readonly version: 1;
+  readonly version: 2;
   readonly id: string;
   readonly view: RunView;
   /** Edits of its data set when it began: the pictures, labels and split it goes on with. */
@@ -20,10 +20,34 @@ export interface RunRecord {
   readonly removedAt: number | null;
 }
 
+/** What is known of a run that was made before figures were kept, or elsewhere. */
+export const noFigures: RunFigures = {
+  trainableParameters: null,
+  peakBytes: null,
+  fileBytes: null,
+  stepMs: null,
+};
+
+/** A record as it was stored, by an earlier page perhaps, in today's shape. */
+export function upgraded(stored: RunRecord | (Omit<RunRecord, 'version'> & { version: 1 })): RunRecord {
+  if (stored.version === 2) return stored;
+  return {
+    ...stored,
+    version: 2,
+    view: { ...stored.view, dataHash: stored.datasetHash, figures: noFigures },
+  };
+}
+
+/** Something to know that stopped nothing. */
+export const noticeOf = (message: string): StudioError => ({ name: 'Notice', message });
+
 /** States in which a run holds the GPU or waits for it. */
 export const active: readonly RunState[] = ['queued', 'preparing', 'running'];
 
 export const isActive = (state: RunState): boolean => active.includes(state);
+
+/** Whether it holds the GPU. */
+export const isMoving = (state: RunState): boolean => state === 'preparing' || state === 'running';
 
 /** What may follow what. A state is only ever left for one of its list. */
 const next: Record<RunState, readonly RunState[]> = {
@@ -60,6 +84,6 @@ export function moved(view: RunView, state: RunState): RunView {
   if (view.state === state) return view;
   if (!next[view.state].includes(state))
     throw new RunStateError(`"${view.name}" is ${words[view.state]}, so it cannot become ${words[state]}.`);
-  const { error: _, ...rest } = view;
+  const { error: _, place: __, ...rest } = view;
   return { ...rest, state };
 }

@@ -1,7 +1,8 @@
 import type { RunState, RunView, StudioEvent } from '../protocol.ts';
 import type { Files } from '../session/ports.ts';
 import { type Database, onDisk } from '../storage/records.ts';
-import { isActive, moved, type RunRecord } from './record.ts';
+import { queueOf } from './queue.ts';
+import { isMoving, moved, type RunRecord, upgraded } from './record.ts';
 import type { Tabs } from './tabs.ts';
 
 /** A run that is not there (any more). */
@@ -41,18 +42,19 @@ export class RunStore {
 
   /**
    * Reads the records. `alone` says that no other tab trains: a run that counts as moving was then cut off, and is
-   * marked as interrupted.
+   * marked as interrupted. Those that wait go on waiting.
    */
   async load(alone: boolean): Promise<void> {
     const { db, files, now } = this.#ports;
-    for (const record of await db.getAll('runs')) {
+    for (const stored of await db.getAll('runs')) {
+      const record = upgraded(stored);
       if (record.removedAt !== null && now() - record.removedAt > keepRemoved) {
         await db.delete('runs', record.id);
         await files.remove(runFolder(record.id));
         continue;
       }
       this.#records.set(record.id, record);
-      if (alone && isActive(record.view.state)) await this.move(record.id, 'interrupted');
+      if (alone && isMoving(record.view.state)) await this.move(record.id, 'interrupted');
     }
     await this.#dropStrays();
   }
@@ -115,10 +117,9 @@ export class RunStore {
 
   /** Marks a run as interrupted whose tab is gone, unless its record says that it ended. */
   async cutOff(id: string): Promise<void> {
-    const record = await this.#ports.db.get('runs', id);
+    const record = await this.#read(id);
     if (!record) return;
-    this.#records.set(id, record);
-    if (isActive(record.view.state)) await this.move(id, 'interrupted');
+    if (isMoving(record.view.state)) await this.move(id, 'interrupted');
     else this.#tell({ kind: 'run', run: record.view });
   }
 
@@ -126,7 +127,43 @@ export class RunStore {
   heard(view: RunView): void {
     const record = this.#records.get(view.id);
     if (record) this.#records.set(view.id, { ...record, view });
-    else void this.#ports.db.get('runs', view.id).then((found) => found && this.#records.set(view.id, found));
+    else void this.#read(view.id);
+  }
+
+  /** Those that wait, the next one first. */
+  queue(): RunView[] {
+    return queueOf(this.list());
+  }
+
+  /** The first of the queue as the disk has it, so that what another tab took out does not begin; null where none waits. */
+  async first(): Promise<RunRecord | null> {
+    for (const { id } of this.queue()) {
+      const record = await this.#read(id);
+      if (record?.removedAt === null && record.view.state === 'queued') return record;
+    }
+    return null;
+  }
+
+  /** Gives waiting runs their places, all or none. */
+  async order(ids: readonly string[]): Promise<void> {
+    const records = ids.map((id, place) => {
+      const record = this.get(id);
+      return { ...record, view: { ...record.view, place } };
+    });
+    const tx = this.#ports.db.transaction('runs', 'readwrite', onDisk);
+    await Promise.all([...records.map((record) => tx.store.put(record)), tx.done]);
+    for (const record of records) {
+      this.#records.set(record.id, record);
+      this.#tell({ kind: 'run', run: record.view });
+    }
+  }
+
+  async #read(id: string): Promise<RunRecord | null> {
+    const stored = await this.#ports.db.get('runs', id);
+    const record = stored ? upgraded(stored) : null;
+    if (record) this.#records.set(id, record);
+    else this.#records.delete(id);
+    return record;
   }
 
   async #write(record: RunRecord): Promise<void> {

@@ -1,12 +1,15 @@
 import { methodById } from '../../models/methods/index.ts';
 import type { Profile, RunCurves, RunPlan, RunView } from '../protocol.ts';
 import { lastProgress } from './checkpoints.ts';
+import { plannedFigures } from './figures.ts';
 import { Life, type LifePorts } from './life.ts';
+import { Line } from './line.ts';
 import type { Plans } from './plans.ts';
-import { isActive, type RunRecord, RunStateError } from './record.ts';
+import { moveBefore } from './queue.ts';
+import { isActive, isMoving, type RunRecord, RunStateError } from './record.ts';
 import type { Results } from './results.ts';
 import { runFolder } from './runStore.ts';
-import { type Tabs, TrainerLine, type Turn, trainerLock } from './tabs.ts';
+import { type Tabs, trainerLock } from './tabs.ts';
 
 interface Ports extends LifePorts {
   readonly tabs: Tabs;
@@ -16,21 +19,21 @@ interface Ports extends LifePorts {
   newId(): string;
 }
 
-/** The commands on runs: starts them, lets one train at a time, and steers those that do. */
+/** The commands on runs: makes them, puts them in the line, and steers those that train. */
 export class Runs {
   readonly #ports: Ports;
-  readonly #line: TrainerLine;
+  readonly #line: Line;
   readonly #lives = new Map<string, { life: Life; over: Promise<void> }>();
   readonly #turns = new Map<string, { knob: string; value: number }[]>();
   #watching = false;
 
   constructor(ports: Ports) {
     this.#ports = ports;
-    this.#line = new TrainerLine(ports.tabs);
+    this.#line = new Line({ ...ports, live: (record) => this.#live(record) });
   }
 
-  /** Throws what does not fit the plan, and `OtherTabTrains`. */
-  async create(given: RunPlan): Promise<RunView> {
+  /** Throws what does not fit the plan. */
+  async create(given: RunPlan, wait: boolean): Promise<RunView> {
     const { plans, datasets, backbones, trainer, runs, now, newId } = this.#ports;
     const plan = await plans.complete(given);
     const { record, edited } = await datasets.open(plan.dataset);
@@ -45,49 +48,76 @@ export class Runs {
     trainer.accept(method);
     const { model, hash } = await backbones.open(plan.backbone);
     method.attach(model, plan.settings);
-    const turn = await this.#line.enter();
-    try {
-      const rank = plan.settings.r === undefined ? '' : ` r${plan.settings.r}`;
-      const view: RunView = {
-        id: newId(),
-        name: `${method.card.title}${rank} on ${record.name}`,
-        plan,
-        datasetName: record.name,
-        classes: classes.map(({ name }) => name),
-        createdAt: now(),
-        state: 'queued',
-        progress: { phase: 'Waiting', done: 0, total: 0, unit: '', perSecond: null, secondsLeft: null },
-      };
-      const { id } = view;
-      const rest = { edits: record.edits, datasetHash: edited.hash, backboneHash: hash };
-      await runs.add({ version: 1, id, view, ...rest, epoch: 1, report: null, removedAt: null });
-      this.#begin(runs.get(id), turn);
-      return runs.get(id).view;
-    } catch (error) {
-      turn.leave();
-      throw error;
-    }
+    const rank = plan.settings.r === undefined ? '' : ` r${plan.settings.r}`;
+    const view: RunView = {
+      id: newId(),
+      name: `${method.card.title}${rank} on ${record.name}`,
+      plan,
+      datasetName: record.name,
+      dataHash: edited.hash,
+      classes: classes.map(({ name }) => name),
+      createdAt: now(),
+      state: 'queued',
+      place: wait || this.#busy() ? this.#lastPlace() : this.#firstPlace(),
+      progress: { phase: 'Waiting', done: 0, total: 0, unit: '', perSecond: null, secondsLeft: null },
+      figures: plannedFigures(await plans.estimate(plan), trainer.backend),
+    };
+    const { id } = view;
+    const rest = { edits: record.edits, datasetHash: edited.hash, backboneHash: hash };
+    await runs.add({ version: 2, id, view, ...rest, epoch: 1, report: null, removedAt: null });
+    if (!wait) this.#line.move(true);
+    return runs.get(id).view;
   }
 
+  /** Whether a run trains or is about to. */
+  #busy(): boolean {
+    const { runs } = this.#ports;
+    return runs.list().some(({ state }) => isMoving(state)) || (this.#line.moves && runs.queue().length > 0);
+  }
+
+  #firstPlace(): number {
+    return (this.#ports.runs.queue()[0]?.place ?? 0) - 1;
+  }
+
+  #lastPlace(): number {
+    return (this.#ports.runs.queue().at(-1)?.place ?? 0) + 1;
+  }
+
+  /** Goes on with a run, as the next one; a waiting one is brought to the front and begun where nothing trains. */
   async resume(id: string): Promise<void> {
     const { runs } = this.#ports;
     const record = runs.get(id);
-    if (isActive(record.view.state)) return;
-    // Before a place in the line is taken, for its message.
+    if (isMoving(record.view.state)) return;
     if (record.view.state === 'done' || record.view.state === 'imported')
       throw new RunStateError(`"${record.view.name}" is complete; there is nothing left to resume.`);
     await this.#lives.get(id)?.over;
-    const turn = await this.#line.enter();
-    try {
+    const place = this.#firstPlace();
+    if (record.view.state === 'queued') await runs.change(id, {}, { place });
+    else {
       await runs.change(id, { epoch: record.epoch + 1 });
-      await runs.move(id, 'queued');
-      this.#begin(runs.get(id), turn);
-    } catch (error) {
-      turn.leave();
-      throw error;
+      await runs.move(id, 'queued', { place });
     }
+    this.#line.move(true);
   }
 
+  /** Puts a waiting run before another one, or last. */
+  async moveQueued(id: string, before: string | null): Promise<void> {
+    const { runs } = this.#ports;
+    const ids = runs.queue().map((run) => run.id);
+    await runs.order(moveBefore(ids, id, before));
+  }
+
+  /** Lets the queue move, or holds it. */
+  moveQueue(moves: boolean): void {
+    this.#line.move(moves);
+  }
+
+  /** Another tab moved the queue or held it. */
+  heardQueue(moves: boolean): void {
+    this.#line.heard(moves);
+  }
+
+  /** Pauses a run, or takes one that waits out of the queue. */
   async pause(id: string): Promise<void> {
     await this.#ask(id, 'pause');
   }
@@ -104,7 +134,7 @@ export class Runs {
     const { view } = this.#ports.runs.get(id);
     if (!isActive(view.state) && view.state !== 'paused')
       throw new RunStateError(`"${view.name}" is not training now, so no knob can be turned.`);
-    if (isActive(view.state) && !this.#lives.has(id))
+    if (isMoving(view.state) && !this.#lives.has(id))
       throw new RunStateError(`"${view.name}" trains in another tab. Turn its knobs there.`);
     const known = await this.#knobs(view.plan);
     if (!known.includes(knob) || !Number.isFinite(value))
@@ -180,13 +210,13 @@ export class Runs {
   /** Another tab told of a run. */
   heard(view: RunView): void {
     this.#ports.runs.heard(view);
-    if (isActive(view.state)) this.watchOthers();
+    if (isMoving(view.state)) this.watchOthers();
   }
 
   /** Waits for the tab that trains to end; a run it leaves behind as moving was cut off. */
   watchOthers(): void {
     const { runs, tabs } = this.#ports;
-    const others = () => runs.list().filter(({ id, state }) => isActive(state) && !this.#lives.has(id));
+    const others = () => runs.list().filter(({ id, state }) => isMoving(state) && !this.#lives.has(id));
     if (this.#watching || others().length === 0) return;
     this.#watching = true;
     void tabs.whenFree(trainerLock).then(async () => {
@@ -199,27 +229,27 @@ export class Runs {
     const { view } = this.#ports.runs.get(id);
     const active = this.#lives.get(id);
     if (active && isActive(view.state)) return active.life.wish(what);
-    if (isActive(view.state))
+    if (view.state === 'queued') return this.#ports.runs.move(id, what === 'pause' ? 'paused' : 'stopped');
+    if (isMoving(view.state))
       throw new RunStateError(`"${view.name}" trains in another tab. Go there to ${what} it.`);
     throw new RunStateError(`"${view.name}" is not training now.`);
   }
 
-  #begin(record: RunRecord, turn: Turn): void {
+  async #live(record: RunRecord): Promise<void> {
     const { id } = record;
     const { results } = this.#ports;
     const life = new Life(record, this.#ports, this.#turnsOf(id));
-    const over = (async () => {
-      await turn.come;
+    const work = async () => {
       await results.settled();
       life.session = results.release(id);
       await life.live();
       if (life.session) results.keep(id, life.session);
-    })().finally(() => {
-      this.#lives.delete(id);
-      turn.leave();
-    });
+    };
     // A life never throws but where the disk refuses its record; the run then shows as it was last written.
-    over.catch(() => undefined);
+    const over = work()
+      .catch(() => undefined)
+      .finally(() => this.#lives.delete(id));
     this.#lives.set(id, { life, over });
+    await over;
   }
 }

@@ -1,4 +1,5 @@
 import 'fake-indexeddb/auto';
+import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { RunPlan, RunState, StudioEvent } from '../protocol.ts';
 import { CpuTrainer } from './cpuSession.ts';
@@ -162,17 +163,19 @@ describe('a run that is cut off', () => {
   });
 });
 
-test('one tab trains, another looks on and may not', async () => {
+test('one tab trains; what another begins waits for it, and is trained there', async () => {
   const machine = await browser('two');
   const first = await machine.tab();
   const second = await machine.tab();
   const plan = await planned(first);
   expect((await second.engine.datasets()).map(({ id }) => id)).toEqual([plan.dataset]);
   const { id } = await first.engine.createRun(plan);
-  await expect(second.engine.createRun(plan)).rejects.toThrow('Another tab is training');
-  await reached(second, id, 'done');
+  await reached(first, id, 'running');
+  const next = await second.engine.createRun(plan);
+  await reached(second, next.id, 'done');
   expect(await stateOf(second, id)).toBe('done');
   await until(() => second.events.some(({ kind }) => kind === 'points'));
+  expect(first.events.some((e) => e.kind === 'run' && e.run.id === next.id)).toBe(true);
   await trained(second, plan);
 });
 
@@ -180,6 +183,96 @@ test('a step cannot be timed where the processor trains, and the run says so', a
   const tab = await (await browser('profile')).tab();
   const id = await trained(tab, await planned(tab));
   await expect(tab.engine.profile(id)).rejects.toThrow('no GPU kernels');
+});
+
+describe('the queue', () => {
+  const queued = async ({ engine }: Tab) =>
+    (await engine.runs())
+      .filter(({ state }) => state === 'queued')
+      .sort((a, b) => a.place! - b.place!)
+      .map(({ id }) => id);
+  /** The runs in the order in which they trained. */
+  const begun = ({ events }: Tab) => [
+    ...new Set(events.flatMap((e) => (e.kind === 'points' ? [e.run] : []))),
+  ];
+
+  test('takes frozen plans, is put in order, and begins the next run when one ends or fails', async () => {
+    const tab = await (await browser('queue')).tab();
+    const plan = await planned(tab, { settings: { ...settings, epochs: 60 } });
+    const { id: first } = await tab.engine.createRun(plan);
+    await reached(tab, first, 'running');
+    const changed = { ...plan, settings: { ...settings, lr: 0.02 } };
+    const wait = { wait: true };
+    const { id: a } = await tab.engine.createRun(changed, wait);
+    const gone = (await tab.engine.take(pets(6))) as { dataset: { id: string } };
+    const { id: fails } = await tab.engine.createRun({ ...changed, dataset: gone.dataset.id }, wait);
+    const { id: b } = await tab.engine.createRun(changed);
+    const { id: out } = await tab.engine.createRun(changed, wait);
+    expect(await queued(tab)).toEqual([a, fails, b, out]);
+    changed.settings.lr = 1;
+    await tab.engine.removeDataset(gone.dataset.id);
+    await tab.engine.moveQueued(b, a);
+    await tab.engine.moveQueued(fails, a);
+    await tab.engine.removeRun(out);
+    expect(await queued(tab)).toEqual([b, fails, a]);
+    await reached(tab, a, 'done');
+    expect(begun(tab)).toEqual([first, b, a]);
+    expect(await stateOf(tab, fails)).toBe('failed');
+    const run = (await tab.engine.runs()).find(({ id }) => id === a)!;
+    expect(run.plan.settings.lr).toBe(0.02);
+    expect(run.figures).toEqual({
+      trainableParameters: 2 * 1281,
+      peakBytes: null,
+      fileBytes: expect.any(Number),
+      stepMs: expect.any(Number),
+    });
+    expect(run.val?.n).toBe(6);
+    const { zip } = await tab.engine.exportAdapter(a, { withBase: false });
+    const files = unzipSync(new Uint8Array(await zip.arrayBuffer()));
+    expect(files['adapter_model.safetensors'].byteLength).toBe(run.figures.fileBytes);
+    expect(await queued(tab)).toEqual([]);
+  });
+
+  test('survives the page in its order, held until it is moved; a run that was cut off can go first', async () => {
+    const machine = await browser('queue-reload');
+    const first = await machine.tab({ openGpu: async () => trainer(1, () => undefined) });
+    const plan = await planned(first);
+    const { id: cut } = await first.engine.createRun(plan);
+    await reached(first, cut, 'running');
+    const wait = { wait: true };
+    const ids: string[] = [];
+    for (const lr of [1e-3, 2e-3])
+      ids.push((await first.engine.createRun({ ...plan, settings: { ...settings, lr } }, wait)).id);
+    await first.engine.moveQueued(ids[1], ids[0]);
+    machine.close();
+    const second = await machine.tab();
+    expect(await stateOf(second, cut)).toBe('interrupted');
+    expect(await queued(second)).toEqual([ids[1], ids[0]]);
+    await second.engine.resume(cut);
+    await until(() => second.events.some((e) => e.kind === 'queue' && !e.moves));
+    expect(begun(second)).toEqual([cut, ids[1], ids[0]]);
+    expect(await stateOf(second, ids[0])).toBe('done');
+  });
+
+  test('goes on at a pause, and holds where it is told to', async () => {
+    const tab = await (await browser('queue-hold')).tab();
+    const plan = await planned(tab, { settings: { ...settings, epochs: 150 } });
+    const { id: long } = await tab.engine.createRun(plan);
+    const short = { ...plan, settings };
+    const { id: next } = await tab.engine.createRun(short);
+    const { id: last } = await tab.engine.createRun(short);
+    await reached(tab, long, 'running');
+    await tab.engine.pause(long);
+    await reached(tab, next, 'preparing');
+    await tab.engine.moveQueue(false);
+    await reached(tab, next, 'done');
+    expect(await queued(tab)).toEqual([last]);
+    await tab.engine.pause(last);
+    expect(await stateOf(tab, last)).toBe('paused');
+    await tab.engine.resume(last);
+    await reached(tab, last, 'done');
+    expect(await stateOf(tab, long)).toBe('paused');
+  });
 });
 
 test('runs of one tab wait for each other', async () => {
@@ -219,6 +312,7 @@ test('a stopped run keeps its best, is reported, and can go on', async () => {
   await reached(tab, id, 'stopped');
   expect((await tab.engine.report(id)).score.n).toBe(6);
   await tab.engine.resume(id);
+  await vi.waitFor(async () => expect(await stateOf(tab, id)).toBe('running'), 20_000);
   await tab.engine.removeRun(id);
   expect(await tab.engine.runs()).toEqual([]);
   expect((await tab.engine.restoreRun(id)).state).toBe('stopped');

@@ -1,7 +1,8 @@
-import { Pause, Play, Square } from 'lucide-react';
+import { ListX, Pause, Play, Square } from 'lucide-react';
 import { memo } from 'react';
 import type { Setting } from '../../../models/describe.ts';
 import type { RunPlan, RunView } from '../../../workers/protocol.ts';
+import { undoable } from '../../actions/undoable.ts';
 import { Button } from '../../parts/Button.tsx';
 import { ErrorNote } from '../../parts/ErrorNote.tsx';
 import { NameField } from '../../parts/Inputs.tsx';
@@ -9,6 +10,7 @@ import { ProgressLine } from '../../parts/ProgressLine.tsx';
 import { useData } from '../../stores/data.ts';
 import { useMachine } from '../../stores/machine.ts';
 import { backboneOf, formOf, methodOf, settingsOf, usePlan } from '../../stores/plan.ts';
+import { leaveQueue, queueOf } from '../../stores/queue.ts';
 import {
   canResume,
   clearError,
@@ -80,7 +82,7 @@ function Run({ run }: { run: RunView }) {
             />
           </h1>
           <p role="status" data-testid="run-state" data-state={run.state}>
-            {stateWord(run.state)}, begun {moment(run.createdAt)}
+            {stateWord(run.state)}, {run.state === 'queued' ? 'made' : 'begun'} {moment(run.createdAt)}
           </p>
         </div>
         <Controls run={run} />
@@ -112,7 +114,17 @@ function Controls({ run }: { run: RunView }) {
           <Play aria-hidden /> Resume
         </Button>
       )}
-      {isActive(run) && (
+      {run.state === 'queued' && (
+        <>
+          <Button onClick={() => void resume(run.id)} data-testid="begin">
+            <Play aria-hidden /> Begin next
+          </Button>
+          <Button onClick={() => void leave(run)} data-testid="leave-queue">
+            <ListX aria-hidden /> Take out
+          </Button>
+        </>
+      )}
+      {isActive(run) && run.state !== 'queued' && (
         <Button onClick={() => void stop(run.id)} data-testid="stop">
           <Square aria-hidden /> Stop
         </Button>
@@ -126,9 +138,32 @@ function Controls({ run }: { run: RunView }) {
   );
 }
 
+async function leave(run: RunView): Promise<void> {
+  const restore = await leaveQueue(run);
+  if (restore) undoable(`Took ${run.name} out of the queue`, restore);
+}
+
+/** Its place in the queue, and what it waits for. */
+function Waiting({ run }: { run: RunView }) {
+  const place = useRuns((s) => queueOf(s.runs).findIndex((other) => other.id === run.id));
+  const moving = useRuns((s) => s.runs.find(isMoving)?.name);
+  const moves = useRuns((s) => s.queueMoves);
+  const rest = moves
+    ? moving
+      ? `${moving} trains now.`
+      : 'It begins at once.'
+    : 'The queue is held; start it in the list of runs.';
+  return (
+    <p className={styles['lead']} data-testid="waiting">
+      Number {place + 1} in the queue. Its settings stay as they are, whatever is changed now. {rest}
+    </p>
+  );
+}
+
 /** Progress while it moves; otherwise what happened and the next step. */
 function State({ run }: { run: RunView }) {
   const { progress, state } = run;
+  if (state === 'queued') return <Waiting run={run} />;
   if (state === 'failed' && run.error) return <ErrorNote error={run.error} />;
   if (state === 'interrupted')
     return (

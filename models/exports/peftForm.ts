@@ -63,12 +63,22 @@ function renamed(content: PeftContent, rename: ReadonlyMap<string, string | null
     if (to === null) return null;
     tensors.set(owner === undefined ? name : `${to}${name.slice(owner.length)}`, tensor);
   }
-  const config = Object.fromEntries(
-    Object.entries(content.config).map(([key, value]) => [
+  const nameOf = (name: string) => {
+    const owner = ownerOf(name, paths);
+    return owner === undefined ? name : `${rename.get(owner) ?? owner}${name.slice(owner.length)}`;
+  };
+  const { rank_pattern: pattern, ...others } = content.config;
+  const config: JsonObject = Object.fromEntries(
+    Object.entries(others).map(([key, value]) => [
       key,
       Array.isArray(value) ? value.map((v) => (typeof v === 'string' ? (rename.get(v) ?? v) : v)) : value,
     ]),
   );
+  // AdaLoRA's names its tensors in full.
+  if (pattern)
+    config.rank_pattern = Object.fromEntries(
+      Object.entries(pattern as JsonObject).map(([name, ranks]) => [nameOf(name), ranks]),
+    );
   return { config, tensors };
 }
 

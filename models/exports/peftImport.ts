@@ -61,7 +61,8 @@ export async function fromPeft(config: JsonObject, checkpoint: Checkpoint): Prom
   return { updates, saved };
 }
 
-function refuseUnreadable(config: JsonObject): void {
+/** Throws `AdapterError` for what is no LoRA, and for options that are not read, but for those named in `read`. */
+export function refuseUnreadable(config: JsonObject, read: readonly string[] = []): void {
   const type = config.peft_type;
   if (type !== 'LORA') {
     const found = typeof type === 'string' ? `of type ${type}` : 'without a peft_type';
@@ -73,7 +74,7 @@ function refuseUnreadable(config: JsonObject): void {
     const value = config[key];
     const isOff =
       value === undefined || value === off || value === null || (Array.isArray(value) && value.length === 0);
-    if (!isOff)
+    if (!isOff && !read.includes(key))
       throw new AdapterError(
         `adapter_config.json sets ${key}, which is not read here; merge the adapter into its base with PEFT instead.`,
       );
@@ -135,7 +136,8 @@ function matches(key: string, path: string): boolean {
   }
 }
 
-function scaleOf(config: JsonObject, path: string, rank: number): number {
+/** What a configuration multiplies the product of a module's factors by. Throws `AdapterError` where the rank differs. */
+export function scaleOf(config: JsonObject, path: string, rank: number): number {
   const r = patternValue(config.rank_pattern, path) ?? config.r ?? 8;
   if (r !== rank)
     throw new AdapterError(

@@ -260,7 +260,7 @@ describe.each(rows)(
         ]),
       );
     const resting = (of: Attachment, tensors: ReadonlyMap<string, Float32Array>) =>
-      evaluate(model, { logits: traced(of, false).logits }, values, tensors);
+      evaluate(model, { logits: traced(of, false).logits }, inputsOf(of, side), tensors);
 
     test.each(lists.map((list) => [list]))('trains what it declares on %s', (targets) => {
       const own = attachTo(targets);

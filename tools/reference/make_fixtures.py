@@ -7,6 +7,7 @@ import checkpoints
 import images
 import ops
 import peft_lora
+import peft_low_rank
 
 
 def main() -> None:
@@ -18,6 +19,7 @@ def main() -> None:
     ops.write()
     adamw.write()
     peft_lora.write()
+    peft_low_rank.write()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -89,11 +90,10 @@ def write_start() -> None:
         for name, value in adapter.named_parameters():
             if "lora_" in name:
                 value.copy_(torch.randn(value.shape, generator=source) * 0.15)
-    save(adapter, "init")
+    save_adapter(adapter, FOLDER / "init")
 
 
-def save(adapter: PeftModel, name: str) -> None:
-    folder = FOLDER / name
+def save_adapter(adapter: PeftModel, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     adapter.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
@@ -135,7 +135,7 @@ def write() -> None:
     write_images()
     write_start()
     adapter, found = train()
-    save(adapter, "final")
+    save_adapter(adapter, FOLDER / "final")
     write_tensors(FOLDER / "expected.safetensors", found)
     _, _, files = read_images()
     write_json(FOLDER / "settings.json", {**SETTINGS, "backbone": "vit-tiny", "classes": list(CLASSES), "files": files})

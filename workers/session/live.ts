@@ -32,6 +32,10 @@ export class Refreshing {
         state.writeTrainables(new Map([[name, second]]), 'moment2');
       },
       gradients: (names) => this.gradients(names, Math.max(1, moment.step), runOn),
+      trained: async () => ({
+        values: await state.readTrainables('values'),
+        gradients: await state.readTrainables('gradients'),
+      }),
       draw: () => uniform(stream, draws++),
     };
   }

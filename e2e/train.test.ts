@@ -56,6 +56,13 @@ test.describe('pictures in, adapter out', () => {
     await expect(user.page.getByTestId('profile').getByRole('row', { name: /adamw/ })).toBeVisible({
       timeout: 60_000,
     });
+    await user.page.getByTestId('panel-rank').click();
+    await user.page.getByTestId('rank-all').fill('2');
+    await expect(user.page.getByTestId('rank-outcome')).toContainText('energy kept', { timeout: 60_000 });
+    console.log(
+      `cut to rank 2: ${(await user.page.getByTestId('rank-outcome').innerText()).replace(/\s+/g, ' ')}`,
+    );
+    expect(configOf(await user.download('rank-download'))).toMatchObject({ r: 2, lora_alpha: 2 });
     await user.page.getByRole('button', { name: 'Close the panels' }).click();
     const picture = join(drawings, 'dots/dots-00.png');
     const said = await user.tryPicture(picture);
@@ -72,6 +79,12 @@ test.describe('pictures in, adapter out', () => {
     expect(await classesOf(await user.download('download-onnx'), 64)).toBe(said.rows.length);
   });
 });
+
+/** What a downloaded adapter says of itself to PEFT. */
+function configOf(zip: string): unknown {
+  const files = unzipSync(new Uint8Array(readFileSync(zip)));
+  return JSON.parse(new TextDecoder().decode(files['adapter_config.json']));
+}
 
 /** Runs a downloaded model on one picture. @returns the number of its logits */
 async function classesOf(file: string, side: number): Promise<number> {

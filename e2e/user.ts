@@ -94,8 +94,8 @@ export class User {
     await expect(this.page.getByTestId('test-accuracy')).toBeVisible();
   }
 
-  /** Downloads the adapter of the run on the stage, or the whole model. @returns the file's path */
-  async download(what: 'download' | 'download-onnx' = 'download'): Promise<string> {
+  /** Downloads the adapter of the run on the stage, as it is or cut in the Rank panel, or the whole model. @returns the file's path */
+  async download(what: 'download' | 'download-onnx' | 'rank-download' = 'download'): Promise<string> {
     const arrives = this.page.waitForEvent('download');
     await this.page.getByTestId(what).click();
     const download = await arrives;

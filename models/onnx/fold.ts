@@ -86,6 +86,7 @@ const evaluators: Readonly<Record<string, Evaluate>> = {
   rsqrt: unary((x) => 1 / Math.sqrt(x)),
   matmul: product,
   reshape: ([x]) => x,
+  stopGradient: ([x]) => x,
   transpose: ([x], { inputs: [from], outputs: [y], attrs }) => {
     const strides = stridesOf(from.shape);
     return gathered(

@@ -48,7 +48,7 @@ const pointwise = ({ rows, others }: Given): Record<string, g.Tensor> => {
     leakyRelu: g.leakyRelu(rows, 0.2),
     hardSwish: g.hardSwish(g.mul(rows, 3)),
     softplus: g.softplus(rows),
-    copy: g.copy(rows),
+    copy: g.stopGradient(g.copy(rows)),
     cube: g.pow(rows, 3),
     inverse: g.pow(positive, -1),
     root: g.pow(rows, 0.5),

@@ -8,6 +8,7 @@ import {
   mul,
   nodesOf,
   parameter,
+  sizeOf,
   type Tensor,
 } from '../../gpu-shaders/index.ts';
 import { noise } from '../../gpu-shaders/testing/checkOp.ts';
@@ -16,8 +17,8 @@ import { evaluate, modelIn } from '../backbones/testing.ts';
 import { methods } from '../methods/index.ts';
 import { lora } from '../methods/lora.ts';
 import { mergedWeights } from '../methods/merge.ts';
-import type { Tensors } from '../methods/method.ts';
-import { noBase } from '../methods/start.ts';
+import type { Base, Tensors } from '../methods/method.ts';
+import { noBase, startValue } from '../methods/start.ts';
 import type { Model } from '../model.ts';
 import { traceClassification, trainedParameters } from '../tasks/classification.ts';
 import { classifierOnnx, OnnxExportError, type OnnxFile, table, weightsFile, writeOnnx } from './index.ts';
@@ -125,6 +126,40 @@ test.each(methods.map((m) => [m.card.id, m] as const))(
   },
 );
 
+test.each(methods.map((m) => [m.card.id, m] as const))(
+  '%s: merged and kept beside the weights it computes the same',
+  async (_, method) => {
+    const side = 32;
+    const model = await modelIn(`${fixtures}/vit-tiny`);
+    const settings = {
+      ...Object.fromEntries(method.card.settings.map((s) => [s.key, s.default])),
+      target_modules: ['q_proj', 'v_proj'],
+    };
+    const attachment = method.attach(model, settings);
+    const base = stillBase(model);
+    const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+    for (const [i, p] of trainedParameters(model, attachment, CLASSES.length).entries()) {
+      const start = await startValue(p, 1, base);
+      const nudge = noise(start.length, i + 1);
+      tensors.set(p.name, { shape: p.shape, data: start.map((v, j) => v + 0.05 * nudge[j]) });
+    }
+    for (const b of attachment.buffers ?? [])
+      tensors.set(b.name, { shape: b.shape, data: await startValue(b, 1, base) });
+    const knobs = Object.fromEntries(attachment.knobs.map((k) => [k.name, k.value]));
+    const logits = async (merged: ReadonlyMap<string, Float32Array> | null) => {
+      const about = { classes: CLASSES, side, preprocessor: {}, name: 'adapted', version: '1' };
+      const file = await classifierOnnx({ model, attachment, tensors, merged, knobs, ...about });
+      const pixels = { data: noise(BATCH * 3 * side * side, 1), shape: [BATCH, 3, side, side] };
+      return (await run(file, { pixel_values: pixels })).logits;
+    };
+    const beside = await logits(null);
+    expect(beside.every(Number.isFinite)).toBe(true);
+    if (!attachment.parameters.length || method.unmergeable) return;
+    const merged = await mergedWeights(method, attachment, { ...settings, ...knobs }, tensors, base);
+    expect(relative(await logits(merged), beside)).toBeLessThan(TOLERANCE);
+  },
+);
+
 describe('a graph', () => {
   const written = (trace: (batch: number) => Tensor) =>
     writeOnnx(
@@ -198,6 +233,21 @@ function moved(model: Model, attachment: Parameters<typeof trainedParameters>[1]
       return [p.name, { shape: p.shape, data: noise(size, i + 3).map((v) => v * scale) }];
     }),
   );
+}
+
+/** The frozen model with made-up answers where a method would ask for measurements on data. */
+function stillBase(model: Model): Base {
+  const shapeOf = (path: string) => model.modules.find((m) => m.path === path)!.shape;
+  const made = (of: (path: string, i: number) => Float32Array) => async (paths: readonly string[]) =>
+    new Map(paths.map((path, i) => [path, of(path, i)]));
+  return {
+    weight: (path) => model.f32(path),
+    inputMoments: made((path) => {
+      const width = shapeOf(path)[1];
+      return Float32Array.from({ length: width * width }, (_, i) => (i % (width + 1) === 0 ? 1 : 0));
+    }),
+    gradients: made((path, i) => noise(sizeOf(shapeOf(path)), i + 1)),
+  };
 }
 
 /** Largest difference over the largest magnitude. */

@@ -70,6 +70,7 @@ export const pointwiseRows: Record<string, Row> = {
   sigmoid: plain('Sigmoid'),
   relu: plain('Relu'),
   copy: plain('Identity'),
+  stopGradient: plain('Identity'),
   softplus: plain('Softplus'),
   gelu: plain('Gelu', { approximate: 'none' }),
   geluTanh: plain('Gelu', { approximate: 'tanh' }),

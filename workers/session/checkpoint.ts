@@ -105,7 +105,7 @@ export class Checkpoints {
 
   /** Whether there is anything to go on from. */
   async kept(): Promise<boolean> {
-    return (await this.files.list(`${this.folder}/`)).length > 0;
+    return (await this.files.list(`${this.folder}/`)).some((name) => name.endsWith('.safetensors'));
   }
 
   /** Removes everything kept for the run. */

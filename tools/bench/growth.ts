@@ -67,54 +67,51 @@ export function growthTable({ points }: GrowthResult): string[][] {
   ];
 }
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT] = [760, 300, 56, 40, 16, 90];
-/** One shade and dash for each axis: told apart without colour. */
-const strokes: Record<Axis, string> = { batch: '', tokens: '7 4', rank: '2 4', blocks: '10 4 2 4' };
+const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT] = [760, 300, 56, 40, 16, 100];
+/** A dash for each axis, so that the curves are told apart without colour. */
+const dashes: Record<Axis, string> = { batch: '', tokens: '7 4', rank: '2 4', blocks: '10 4 2 4' };
 
-/** Time against work, both logarithmic, with the line of equal time for each operation: an SVG picture. */
+/** Time for each operation against how much more work there is, both the smallest point's being 1: an SVG picture. */
 export function growthSvg({ points }: GrowthResult): string {
-  const xs = points.map((p) => Math.log10(p.gflop));
-  const ys = points.map((p) => Math.log10(p.ms));
-  const [x0, x1] = [Math.floor(Math.min(...xs)), Math.ceil(Math.max(...xs))];
-  const [y0, y1] = [Math.floor(Math.min(...ys)), Math.ceil(Math.max(...ys))];
-  const px = (x: number) => LEFT + ((x - x0) / (x1 - x0)) * (WIDTH - LEFT - RIGHT);
-  const py = (y: number) => HEIGHT - BOTTOM - ((y - y0) / (y1 - y0)) * (HEIGHT - BOTTOM - TOP);
-  const at = (p: GrowthPoint) => [px(Math.log10(p.gflop)), py(Math.log10(p.ms))].map(Math.round);
-  const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
-  const power = (n: number) => (n < 0 ? (10 ** n).toFixed(-n) : String(10 ** n));
-  const series = [...new Set(points.map((p) => p.axis))].map((axis) => ({
-    axis,
-    own: points.filter((p) => p.axis === axis),
-  }));
+  const series = [...new Set(points.map((p) => p.axis))].map((axis) => {
+    const own = points.filter((p) => p.axis === axis);
+    return { axis, own: own.map((p) => ({ ...p, work: p.gflop / own[0].gflop, time: perWork(points, p) })) };
+  });
+  const all = series.flatMap((s) => s.own);
+  const most = Math.max(1, ...all.map((p) => Math.ceil(Math.log2(p.work))));
+  const top = Math.max(1.2, ...all.map((p) => p.time));
+  const px = (doublings: number) => LEFT + (doublings / most) * (WIDTH - LEFT - RIGHT);
+  const py = (time: number) => HEIGHT - BOTTOM - (time / top) * (HEIGHT - BOTTOM - TOP);
+  const place = (p: { work: number; time: number }) =>
+    [px(Math.log2(p.work)), py(p.time)].map(Math.round).join(',');
   const curves = series.map(
-    ({ axis, own }) =>
-      `<polyline points="${own.map((p) => at(p).join(',')).join(' ')}" stroke-dasharray="${strokes[axis]}"/>`,
+    ({ axis, own }) => `<polyline points="${own.map(place).join(' ')}" stroke-dasharray="${dashes[axis]}"/>`,
   );
   const marks = series.map(({ axis, own }) => {
-    const [x, y] = at(own.at(-1)!);
-    const dots = own.map((p) => `<circle cx="${at(p)[0]}" cy="${at(p)[1]}" r="2.5"/>`);
-    return `${dots.join('')}<text x="${x + 8}" y="${y + 4}">${axis} ${own.at(-1)!.value}</text>`;
+    const last = own.at(-1)!;
+    const dots = own.map((p) => {
+      const [x, y] = place(p).split(',');
+      return `<circle cx="${x}" cy="${y}" r="2.5"/>`;
+    });
+    const [x, y] = place(last).split(',').map(Number);
+    // A short curve ends under the others.
+    const down = x < WIDTH / 2 ? 18 : 4;
+    return `${dots.join('')}<text x="${x + 8}" y="${y + down}">${axis} ${last.value}</text>`;
   });
-  const first = points[0];
-  const slope = Math.log10(first.ms) - Math.log10(first.gflop);
-  const guide = [x0, Math.min(x1, y1 - slope)]
-    .map((x) => [px(x), py(x + slope)].map(Math.round).join(','))
-    .join(' ');
+  const columns = Array.from({ length: most + 1 }, (_, i) => i);
+  const rows = Array.from({ length: Math.floor(top * 5) + 1 }, (_, i) => i / 5);
+  const [left, right, bottom] = [LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM];
+  const upright = (x: number) => `<line x1="${x}" y1="${TOP}" x2="${x}" y2="${bottom}"/>`;
+  const level = (y: number) => `<line x1="${left}" y1="${y}" x2="${right}" y2="${y}"/>`;
+  const under = (i: number) =>
+    `<text x="${Math.round(px(i))}" y="${bottom + 16}" text-anchor="middle">${2 ** i}</text>`;
+  const beside = (t: number) =>
+    `<text x="${left - 8}" y="${Math.round(py(t)) + 4}" text-anchor="end">${t.toFixed(1)}</text>`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12">
 <rect width="${WIDTH}" height="${HEIGHT}" fill="#fcfcfb"/>
-<g stroke="#e3e4e1">${range(x0, x1)
-    .map((x) => `<line x1="${px(x)}" y1="${TOP}" x2="${px(x)}" y2="${HEIGHT - BOTTOM}"/>`)
-    .join('')}${range(y0, y1)
-    .map((y) => `<line x1="${LEFT}" y1="${py(y)}" x2="${WIDTH - RIGHT}" y2="${py(y)}"/>`)
-    .join('')}</g>
-<g fill="#535755">${range(x0, x1)
-    .map((x) => `<text x="${px(x)}" y="${HEIGHT - BOTTOM + 16}" text-anchor="middle">${power(x)}</text>`)
-    .join('')}${range(y0, y1)
-    .map((y) => `<text x="${LEFT - 8}" y="${py(y) + 4}" text-anchor="end">${power(y)}</text>`)
-    .join(
-      '',
-    )}<text x="${(WIDTH + LEFT - RIGHT) / 2}" y="${HEIGHT - 6}" text-anchor="middle">GFLOP a step</text><text x="${LEFT + 6}" y="${TOP + 12}">ms a step</text></g>
-<polyline points="${guide}" fill="none" stroke="#989d99"/>
+<g stroke="#e3e4e1">${columns.map((i) => upright(Math.round(px(i)))).join('')}${rows.map((t) => level(Math.round(py(t)))).join('')}</g>
+<g stroke="#535755">${level(Math.round(py(1)))}</g>
+<g fill="#535755">${columns.map(under).join('')}${rows.map(beside).join('')}<text x="${(left + right) / 2}" y="${HEIGHT - 6}" text-anchor="middle">work of a step, the smallest being 1</text><text x="${left + 6}" y="${TOP + 14}">time for each operation, the smallest step's being 1</text></g>
 <g fill="none" stroke="#0a7549" stroke-width="1.5">${curves.join('')}</g>
 <g fill="#0a7549">${marks.join('')}</g>
 </svg>

@@ -55,7 +55,7 @@ the loss read back and the update done. The exit code says whether all losses ag
 - **Floor**: the step's operations, every row counted, at the best rate that any product kernel reached in the same run:
   our tiles, those of the peers' folder, the engine's own. What a step reaches of it is floor over median.
 - **Every row computed** does what the peers do. **Unread rows left out** drops the rows of the last block that a head
-  on one token never reads (\`narrowRows\`). **The prefix cached** also takes what lies below the lowest adapter as
+  on one token never reads (\`narrowRows\`). **Prefix cached** also takes what lies below the lowest adapter as
   computed before (\`frozenCut\`), as a session does for every sample. All give the same losses.
 - **GPU process ms**: processor time of the browser's GPU process in a step. On a software adapter the work is done
   there, so on a machine with other work this is the steadier figure.
@@ -97,18 +97,21 @@ function epochs({ epochs: found }: Benchmarks): string {
   const rows = Object.values(found);
   const text = rows.length
     ? [
-        ...rows.map(how),
+        ...new Set(rows.map(how)),
         markdownTable(epochsTable(rows.map((t) => t.result))),
-        `The prefix is computed on the same backend in the first three columns. Cached values lie on the GPU and are copied into place in each step. Losses with and without the cache are within ${Math.max(...rows.map((t) => t.result.apart)).toExponential(1)} (relative)${wasmNote(rows)}.`,
+        `The prefix is computed on the same backend in the first three columns. Cached values lie on the GPU and are copied into place in each step. Losses with and without the cache ${apart(Math.max(...rows.map((t) => t.result.apart)))}${wasmNote(rows)}.`,
       ].join('\n\n')
     : NOT_YET;
   return `## A second epoch over the cached prefix\n\nAdapters in the last third of the blocks: what lies below them is computed once for each sample, and read in later epochs.\n\n${text}`;
 }
 
+const apart = (relative: number): string =>
+  relative === 0 ? 'are equal' : `are within ${relative.toExponential(1)} (relative)`;
+
 function wasmNote(rows: readonly Benchmarks['epochs'][string][]): string {
-  const apart = rows.flatMap((t) => (t.result.wasm_apart === null ? [] : [t.result.wasm_apart]));
-  return apart.length
-    ? `; the prefix through ONNX Runtime's WASM is within ${Math.max(...apart).toExponential(1)} of ours`
+  const found = rows.flatMap((t) => (t.result.wasm_apart === null ? [] : [t.result.wasm_apart]));
+  return found.length
+    ? `; the prefix through ONNX Runtime's WASM is within ${Math.max(...found).toExponential(1)} of ours`
     : '';
 }
 
@@ -142,7 +145,7 @@ function growth({ growth: found }: Benchmarks): string {
   return [
     '## How cost grows',
     `${describeSpec(base)}, every row computed; one axis moves at a time. ${how(found)}`,
-    '![Time of a step against its operations, both logarithmic; the grey line is equal time for each operation](benchmarks-growth.svg)',
+    '![Time for each operation against the work of a step, the smallest step of each axis being 1](benchmarks-growth.svg)',
     `At the far end of each axis an operation takes ${percent(worst)} or less of what it takes at the near end.`,
     markdownTable(growthTable(found.result)),
   ].join('\n\n');

@@ -5,6 +5,7 @@ import type { Gpu } from '../../gpu-shaders/index.ts';
 import { defaultSplit } from '../../models/data/split.ts';
 import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
+import type { Method } from '../../models/methods/method.ts';
 import { argmax } from '../../workers/session/metrics.ts';
 import { Session } from '../../workers/session/session.ts';
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
@@ -53,11 +54,31 @@ export async function openArena({ data, backbone: name, common }: ArenaOptions):
   return { gpu, backbone, pictures, common, what };
 }
 
-/** Opens a session of a method; the caller destroys it. Settings come over the arena's, those over the defaults. */
-export async function openRun(arena: Arena, id: string, settings: Settings): Promise<Session> {
+/** The arena with no more than so many training pictures of each class, the first ones. */
+export function withFewer(arena: Arena, perClass: number): Arena {
+  const counts = new Map<number, number>();
+  const samples = arena.pictures.samples.map((s) => {
+    const n = counts.get(s.label) ?? 0;
+    if (s.split === 'train') counts.set(s.label, n + 1);
+    // A sample without a label is left out of everything.
+    return s.split === 'train' && n >= perClass ? { ...s, label: -1 } : s;
+  });
+  const pictures: FolderPictures = Object.create(arena.pictures, {
+    samples: { value: samples },
+    hash: { value: `${arena.pictures.hash}-${perClass}` },
+  });
+  return { ...arena, pictures, what: `${arena.what}, ${perClass} of each class` };
+}
+
+/**
+ * Opens a session of a method, by its id or a proof's own; the caller destroys it. Settings come over the arena's, those
+ * over the defaults.
+ */
+export async function openRun(arena: Arena, of: string | Method, settings: Settings): Promise<Session> {
   const { gpu, backbone, pictures, common } = arena;
-  const method = methodById(id);
-  const count = pictures.samples.filter((s) => s.split === 'train').length;
+  const method = typeof of === 'string' ? methodById(of) : of;
+  const { id } = method.card;
+  const count = trainingCount(pictures);
   const given = { ...common, ...settings };
   return Session.open({
     gpu,
@@ -77,9 +98,11 @@ let opened = 0;
 
 /** Epochs that make `steps` steps. */
 export function epochsOf({ pictures, common }: Arena, steps: number): number {
-  const count = pictures.samples.filter((s) => s.split === 'train').length;
-  return (steps * (common.batch_size as number)) / count;
+  return (steps * (common.batch_size as number)) / trainingCount(pictures);
 }
+
+const trainingCount = ({ samples }: FolderPictures): number =>
+  samples.filter((s) => s.split === 'train' && s.label >= 0).length;
 
 export interface Trained {
   session: Session;
@@ -92,9 +115,9 @@ export interface Trained {
 }
 
 /** Trains to the end, keeps the session open, leaves no checkpoint behind. */
-export async function trainRun(arena: Arena, id: string, settings: Settings): Promise<Trained> {
-  const session = await openRun(arena, id, settings);
-  const tell = progressLine(`${id}, seed ${session.options.settings.seed}: `);
+export async function trainRun(arena: Arena, of: string | Method, settings: Settings): Promise<Trained> {
+  const session = await openRun(arena, of, settings);
+  const tell = progressLine(`${session.options.method.card.id}, seed ${session.options.settings.seed}: `);
   const from = performance.now();
   const { progress } = await session.run(
     { wish: 'run', turns: [], now: () => performance.now() },

@@ -13,7 +13,7 @@ export interface UseCost {
 }
 
 /** What an adapter costs at every use, from the schedules alone: no GPU is touched. `limit` is a binding's bytes. */
-export function useCost({ model, attachment, classes, settings }: RunShape, limit: number): UseCost {
+export function costOfUse({ model, attachment, classes, settings }: RunShape, limit: number): UseCost {
   const side = settings.image_size as number;
   const flopsOf = (of: Attachment) => {
     const shape = { classes, batch: 1, side, labelSmoothing: 0, training: false };

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { modelIn } from '../../models/backbones/testing.ts';
 import { methodById } from '../../models/methods/index.ts';
 import { MethodError } from '../../models/methods/method.ts';
+import { costOfUse } from './costOfUse.ts';
 import { accuracyAtEveryRank } from './everyRank.ts';
 import { taskScores } from './tasks.ts';
-import { useCost } from './useCost.ts';
 
 const none = { targets: [], parameters: [], intercept: () => ({}) };
 const pictures = {
@@ -54,7 +54,7 @@ test('an adapter that stays beside its branches costs its two products a positio
   const settings = { bottleneck: 4, scale: 1, placement: 'parallel', last_blocks: 0, adapter_dropout: 0 };
   const attachment = methodById('adaptformer').attach(model, settings);
   const shape = { model, attachment, classes: 3, settings: { ...settings, image_size: 32 } };
-  const { frozen, adapted } = useCost(shape, 2 ** 27);
+  const { frozen, adapted } = costOfUse(shape, 2 ** 27);
   const tokens = 1 + (32 / (model.config as { patch: number[] }).patch[0]) ** 2;
   // The last block is computed for the class token alone.
   expect(adapted - frozen).toBe(2 * 2 * 32 * 4 * (tokens * (model.blocks - 1) + 1));

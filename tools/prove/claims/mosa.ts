@@ -22,10 +22,10 @@ export const mosa: Claim = {
   title: 'MoSA merged against a dense adapter',
   property:
     'From 20 pictures of each class, the merged adapter of 4 experts against the dense adapter of the same size (one expert, no second pass), trained for the same steps, and against each expert alone. It holds when the mean over the seeds is at most half a point below the dense adapter and not below the mean of any single expert.',
-  steps: 200,
+  steps: 120,
 
   async prove({ seeds, steps, data = 'sign-digits' }) {
-    const common = { image_size: 64, batch_size: 32, lr: 3e-3, schedule: 'cosine', last_blocks: 8 };
+    const common = { image_size: 64, batch_size: 32, lr: 3e-3, schedule: 'cosine', last_blocks: 5 };
     const whole = await openArena({ data, common });
     if (!whole) return null;
     const arena = withFewer(whole, PER_CLASS);

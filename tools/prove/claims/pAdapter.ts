@@ -19,7 +19,7 @@ export const pAdapter: Claim = {
   title: 'p-Adapter against plain bottlenecks',
   property:
     'On the small vision transformer, p-Adapter with its adapters beside the MLPs, against plain bottlenecks behind attention and MLP with at least as many numbers, trained for the same steps. It holds when the mean over the seeds is not below theirs and every learnt p has moved by more than 0.001.',
-  steps: 200,
+  steps: 150,
 
   async prove({ seeds, steps, data = 'cifar10' }) {
     const common = { image_size: 32, batch_size: 32, lr: 3e-3, schedule: 'cosine', last_blocks: 2 };

@@ -137,9 +137,10 @@ export class Encoder {
   async plannedBytes(): Promise<number> {
     const programs = [(await this.trained()).program, await this.prefixProgram];
     const cached = this.resident.reduce((n, b) => n + b.size, 0);
+    const folded = (await Promise.all(this.state.folded.values())).reduce((n, s) => n + s.bytes, 0);
     return programs.reduce(
       (n, p) => n + (p ? p.report.arenaBytes + p.report.inputBytes + p.report.outputBytes : 0),
-      this.state.frozenBytes + 4 * this.state.flatBytes + cached,
+      this.state.frozenBytes + 4 * this.state.flatBytes + cached + folded,
     );
   }
 

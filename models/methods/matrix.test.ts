@@ -19,6 +19,7 @@ import { adaptformer } from './adaptformer.ts';
 import { corda } from './corda.ts';
 import { dora } from './dora.ts';
 import { dylora } from './dylora.ts';
+import { ia3 } from './ia3.ts';
 import { linearProbe } from './linearProbe.ts';
 import { lora } from './lora.ts';
 import { addProduct, mergedWeights } from './merge.ts';
@@ -64,11 +65,11 @@ const methods: Row[] = [
   {
     method: corda,
     settings: { mode: 'ipm', r: 3, lora_alpha: 3, use_rslora: false, scale: 1, lora_dropout: 0 },
+    fits: onVit,
   },
   {
     method: corda,
     settings: { mode: 'kpm', r: 2, lora_alpha: 2, use_rslora: true, scale: 0.5, lora_dropout: 0 },
-    fits: onVit,
   },
   {
     method: soka,
@@ -202,6 +203,8 @@ const methods: Row[] = [
       last_blocks: 0,
     },
   },
+  { method: ia3, settings: { feedforward_modules: [], scale: 0.5 } },
+  { method: ia3, settings: { feedforward_modules: ['k_proj', 'fc1'], scale: 1 }, fits: onVit },
 ];
 /** A backbone, its input side, and lists of targets. */
 const backbones: [string, number, string[][]][] = [

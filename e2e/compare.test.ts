@@ -67,7 +67,7 @@ test('runs wait in a queue that is put in order, survive a reload, train, and ar
   for (const part of [dot, curve]) await expect(part).toHaveAttribute('data-lit', 'true');
   await expect(page.getByTestId(`compare-dot-${eight}`)).not.toHaveAttribute('data-lit', 'true');
   await dot.scrollIntoViewIfNeeded();
-  await page.getByTestId(`compare-dot-${eight}`).hover();
+  await page.getByTestId(`compare-dot-${eight}`).locator('circle').first().hover();
   await expect(page.getByTestId(`compare-${eight}`)).toHaveAttribute('data-lit', 'true');
 
   const arrives = page.waitForEvent('download');

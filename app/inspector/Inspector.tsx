@@ -41,7 +41,7 @@ function Knobs({ sheet }: { sheet: boolean }) {
   const place = useView((s) => s.place);
   const active = useRuns((s) => {
     const run = selectedRun(s);
-    return run !== null && isActive(run);
+    return run !== null && run.state !== 'queued' && isActive(run);
   });
   const { primary, folded } = splitForm(formOf(catalogue, plan.method));
   const live = place === 'train' && active;

@@ -13,12 +13,7 @@ export function Dock() {
   const [apart, setApart] = useState(false);
   const show = (id: string) => useView.setState({ dockTab: id, dockOpen: true });
   return (
-    <section
-      className={styles['dock']}
-      data-open={open || undefined}
-      data-tall={panels.find((panel) => panel.id === tab)?.tall}
-      aria-label="Panels"
-    >
+    <section className={styles['dock']} data-open={open || undefined} aria-label="Panels">
       <Tabs.Root value={tab} onValueChange={show} activationMode="manual" className={styles['tabs']}>
         <div className={styles['bar']}>
           <Tabs.List aria-label="Panels" className={styles['list']}>

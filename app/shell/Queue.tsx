@@ -23,7 +23,7 @@ export function Queue() {
   if (queue.length === 0) return null;
   const note = moves
     ? moving
-      ? 'Each begins when the one before it ends.'
+      ? 'Each begins as the last one ends.'
       : 'Beginning…'
     : moving
       ? 'Held: nothing follows the run that trains.'

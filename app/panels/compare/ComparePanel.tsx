@@ -51,7 +51,7 @@ export function ComparePanel() {
     for (const { run } of chosen) needCurves(run);
   }, [chosen]);
   return (
-    <div className={styles['compare']} data-testid="compare">
+    <div className={styles['compare']} data-testid="compare" data-tall={chosen.length > 0 || undefined}>
       <div className={styles['head']}>
         <RunPicker chosen={chosen} />
         <Remark chosen={chosen} />

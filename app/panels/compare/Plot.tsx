@@ -23,6 +23,8 @@ interface Props {
   fileName: string;
   /** Choices beside the title. */
   controls?: ReactNode;
+  /** The choices say what the title would. */
+  titled?: boolean;
   x: { axis: Axis; title: string; words(value: number): string };
   y: { axis: Axis; title: string; words(value: number): string };
   csv(): string;
@@ -32,7 +34,7 @@ interface Props {
 }
 
 /** A drawing between two axes, with its files. Everything in it is coloured by attributes, so that it saves as it is. */
-export function Plot({ title, label, fileName, controls, x, y, csv, empty, children }: Props) {
+export function Plot({ title, label, fileName, controls, titled, x, y, csv, empty, children }: Props) {
   const [host, width] = useWidth();
   const svg = useRef<SVGSVGElement | null>(null);
   const frame: Frame = {
@@ -42,7 +44,7 @@ export function Plot({ title, label, fileName, controls, x, y, csv, empty, child
   return (
     <figure className={styles['plot']}>
       <figcaption>
-        <h3>{title}</h3>
+        {!titled && <h3>{title}</h3>}
         {controls}
         <Menu
           label={`Save ${title}`}

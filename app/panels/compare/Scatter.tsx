@@ -45,7 +45,8 @@ export function Scatter({ chosen }: { chosen: Compared[] }) {
   const missing = chosen.length - dots.length;
   return (
     <Plot
-      title={`${x.name === y.name ? '' : `${capital(y.name)} against `}${x.name}`}
+      title={`${y.name} against ${x.name}`}
+      titled
       label={`${y.name} against ${x.name}, ${dots.length} runs, ${front.length} on the Pareto front: ${front.map((d) => d.run.name).join(', ')}`}
       fileName="comparison-scatter"
       controls={<Axes />}
@@ -83,8 +84,6 @@ export function Scatter({ chosen }: { chosen: Compared[] }) {
   );
 }
 
-const capital = (text: string) => text[0]!.toUpperCase() + text.slice(1);
-
 const path = (points: { x: number; y: number }[], { px, py }: Frame): string =>
   points.map((p, i) => `${i ? 'L' : 'M'}${px(p.x).toFixed(1)} ${py(p.y).toFixed(1)}`).join('');
 
@@ -97,24 +96,23 @@ function reach(figure: Figure, { run, y }: Dot): number[] {
 function Axes() {
   const { x, y } = useCompare();
   const select = (which: 'x' | 'y', value: FigureKey) => (
-    <label>
-      <span>{which === 'x' ? 'Across' : 'Up'}</span>
-      <select
-        value={value}
-        data-testid={`compare-${which}`}
-        onChange={(event) => useCompare.setState({ [which]: event.target.value as FigureKey })}
-      >
-        {figures.map((f) => (
-          <option key={f.key} value={f.key}>
-            {f.title}
-          </option>
-        ))}
-      </select>
-    </label>
+    <select
+      value={value}
+      aria-label={which === 'x' ? 'Figure across' : 'Figure upwards'}
+      data-testid={`compare-${which}`}
+      onChange={(event) => useCompare.setState({ [which]: event.target.value as FigureKey })}
+    >
+      {figures.map((f) => (
+        <option key={f.key} value={f.key}>
+          {f.title}
+        </option>
+      ))}
+    </select>
   );
   return (
     <div className={styles['axes']}>
       {select('y', y)}
+      against
       {select('x', x)}
     </div>
   );

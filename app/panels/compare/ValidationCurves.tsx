@@ -71,12 +71,54 @@ export function ValidationCurves({ chosen }: { chosen: Compared[] }) {
       }
       empty={all.length === 0 ? 'The chosen runs have no validation points.' : null}
     >
-      {(frame) => curves.map((curve) => <Line key={curve.run.id} curve={curve} frame={frame} />)}
+      {(frame) => {
+        const ends = curves.map((c) => (c.points.length > 0 ? frame.py(c.points.at(-1)!.value) : null));
+        const labels = apart(ends, LINE);
+        return curves.map((curve, i) => (
+          <Line key={curve.run.id} curve={curve} frame={frame} labelY={labels[i]!} />
+        ));
+      }}
     </Plot>
   );
 }
 
-function Line({ curve: { run, number, colour, points }, frame }: { curve: Curve; frame: Frame }) {
+/** Pixels between two numbers at the curves' ends. */
+const LINE = 13;
+
+/** The heights moved apart until no two are nearer than `gap`, each as near to its own as that leaves; null stays. */
+export function apart(heights: readonly (number | null)[], gap: number): (number | null)[] {
+  const sorted = heights.flatMap((y, i) => (y === null ? [] : [{ y, i }])).sort((a, b) => a.y - b.y);
+  // Runs of touching labels share their middle.
+  const blocks: { sum: number; items: number[] }[] = [];
+  const top = ({ sum, items }: { sum: number; items: number[] }) =>
+    sum / items.length - ((items.length - 1) * gap) / 2;
+  for (const { y, i } of sorted) {
+    let block = { sum: y, items: [i] };
+    for (
+      let last = blocks.at(-1);
+      last && top(block) < top(last) + last.items.length * gap;
+      last = blocks.at(-1)
+    ) {
+      blocks.pop();
+      block = { sum: last.sum + block.sum, items: [...last.items, ...block.items] };
+    }
+    blocks.push(block);
+  }
+  const moved: (number | null)[] = heights.map(() => null);
+  for (const block of blocks)
+    block.items.forEach((i, k) => {
+      moved[i] = top(block) + k * gap;
+    });
+  return moved;
+}
+
+interface LineProps {
+  curve: Curve;
+  frame: Frame;
+  labelY: number | null;
+}
+
+function Line({ curve: { run, number, colour, points }, frame, labelY }: LineProps) {
   const lit = useHover((s) => litRun(s) === run.id);
   const dim = useHover((s) => litRun(s) !== null) && !lit;
   const last = points.at(-1);
@@ -99,7 +141,7 @@ function Line({ curve: { run, number, colour, points }, frame }: { curve: Curve;
       <path d={d} fill="none" stroke="transparent" strokeWidth={14} pointerEvents="stroke" />
       <path d={d} fill="none" stroke={colour} strokeWidth={lit ? 3 : 1.75} strokeLinejoin="round" />
       <circle cx={x} cy={y} r={lit ? 4 : 3} fill={colour} />
-      <text x={x + 7} y={y + 4} fill="var(--ink-2)" fontWeight={lit ? 600 : 400}>
+      <text x={x + 7} y={(labelY ?? y) + 4} fill="var(--ink-2)" fontWeight={lit ? 600 : 400}>
         {number}
       </text>
     </g>

@@ -10,7 +10,7 @@ import { differing, sideOf } from './differing.ts';
 import { bestOf, figureOf } from './figures.ts';
 import { paretoFront, stairs } from './pareto.ts';
 import { comparisonCsv, comparisonLatex, latexText, order } from './tables.ts';
-import { epochOf } from './ValidationCurves.tsx';
+import { apart, epochOf } from './ValidationCurves.tsx';
 
 interface Rest {
   settings?: RunView['plan']['settings'];
@@ -84,9 +84,8 @@ describe('what differs', () => {
       run('c', { settings: { lr: 0.002, epochs: 5 }, method: 'linear-probe' }),
     ];
     const found = differing(runs, catalogue);
-    expect(found.map((d) => d.label)).toEqual(['Method', 'Rank', 'Target modules', 'Epochs']);
+    expect(found.map((d) => d.label)).toEqual(['Method', 'Rank', 'Epochs']);
     expect(found[1]!.words).toEqual(['4', '8', null]);
-    expect(found[2]!.words).toEqual(['Pointwise', 'Pointwise', null]);
     expect(sideOf(found, 2)).toBe('Method Linear probe, Epochs 5');
     expect(differing(runs.slice(0, 1), catalogue)).toEqual([]);
   });
@@ -173,5 +172,16 @@ describe('axes', () => {
   it('lay runs with other batches over each other by epochs', () => {
     expect(epochOf(run('a', { settings: { epochs: 8 } }), 10)).toBe(2);
     expect(epochOf(run('a'), 10)).toBeNull();
+  });
+
+  it('keep the numbers at the ends of curves from lying over each other', () => {
+    expect(apart([10, null, 12, 40], 10)).toEqual([6, null, 16, 40]);
+    const heights = fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 8 });
+    fc.assert(
+      fc.property(heights, (ys) => {
+        const moved = (apart(ys, 13) as number[]).sort((a, b) => a - b);
+        for (let i = 1; i < moved.length; i++) expect(moved[i]! - moved[i - 1]!).toBeGreaterThan(12.999);
+      }),
+    );
   });
 });

@@ -15,14 +15,15 @@ export interface Difference {
 }
 
 /**
- * What differs among runs, and nothing else: data, backbone, method, then the settings in the order of their forms.
- * None for fewer than two runs.
+ * What differs among runs, and nothing else: data, backbone, method, then the settings in the order of their forms. A
+ * setting that only some methods have differs where those runs do not agree on it. None for fewer than two runs.
  */
 export function differing(runs: readonly RunView[], catalogue: Catalogue | null): Difference[] {
   if (runs.length < 2) return [];
   const found: Difference[] = [];
   const add = (key: string, label: string, plain: string[], words: (string | null)[], values = words) => {
-    if (new Set(plain).size > 1) found.push({ key, label, words, values: values as Difference['values'] });
+    if (new Set(plain.filter((text) => text !== '')).size > 1)
+      found.push({ key, label, words, values: values as Difference['values'] });
   };
   const names = runs.map((run) => run.datasetName);
   const hashes = runs.map((run) => run.dataHash ?? '');

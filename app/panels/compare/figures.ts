@@ -92,9 +92,9 @@ export const figures: readonly Figure[] = [
 
 export const figureOf = (key: FigureKey): Figure => figures.find((f) => f.key === key)!;
 
-/** The best value of a figure among runs; null where fewer than two hold one. */
+/** The best value of a figure among runs; null where none is better than another. */
 export function bestOf(figure: Figure, runs: readonly RunView[]): number | null {
   const values = runs.flatMap((run) => figure.of(run) ?? []);
-  if (values.length < 2) return null;
+  if (new Set(values).size < 2) return null;
   return values.reduce((a, b) => (figure.better === 'more' ? Math.max(a, b) : Math.min(a, b)));
 }

@@ -114,9 +114,15 @@ export interface Trained {
   knobs: Record<string, number>;
 }
 
-/** Trains to the end, keeps the session open, leaves no checkpoint behind. */
-export async function trainRun(arena: Arena, of: string | Method, settings: Settings): Promise<Trained> {
+/** Trains to the end, keeps the session open, leaves no checkpoint behind. `start` may replace start values. */
+export async function trainRun(
+  arena: Arena,
+  of: string | Method,
+  settings: Settings,
+  start?: ReadonlyMap<string, Float32Array>,
+): Promise<Trained> {
   const session = await openRun(arena, of, settings);
+  if (start) session.state.writeTensors(start);
   const tell = progressLine(`${session.options.method.card.id}, seed ${session.options.settings.seed}: `);
   const from = performance.now();
   const { progress } = await session.run(

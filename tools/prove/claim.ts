@@ -24,7 +24,7 @@ export interface Outcome {
 
 /** One published property of a method, and the run that shows it. Add one: a file in `claims/`, a line in `claims/index.ts`. */
 export interface Claim {
-  /** The method's id. */
+  /** The method's id, or the name that a setting of it goes by in print. */
   method: string;
   title: string;
   /** What must hold, in a sentence or two, with the baseline named. */

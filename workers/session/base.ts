@@ -155,7 +155,7 @@ async function weightGradients(ground: Ground, paths: readonly string[]): Promis
 }
 
 /** The probe's head on features as they come, its standardisation folded in. */
-function plainHead(probe: Probe): [Float32Array, Float32Array] {
+export function plainHead(probe: Probe): [Float32Array, Float32Array] {
   const { weight, bias, mean, deviation, classes } = probe;
   const width = mean.length;
   const w = Float32Array.from(weight, (v, i) => v / deviation[i % width]);

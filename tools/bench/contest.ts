@@ -33,6 +33,7 @@ export interface Run {
   /** Ours: what the plan says. */
   planned_bytes?: number;
   planned_submits?: number;
+  encode_ms?: number;
   /** What the last step asked of WebGPU. */
   per_step: Measured['perStep'];
   /** Buffers, bind groups and pipelines made in step 3 and later. */
@@ -178,6 +179,7 @@ function runOf(
     peak_bytes: m.peakBytes,
     ...(m.plannedBytes === undefined ? {} : { planned_bytes: m.plannedBytes }),
     ...(m.plannedSubmits === undefined ? {} : { planned_submits: m.plannedSubmits }),
+    ...(m.encodeMs === undefined ? {} : { encode_ms: m.encodeMs }),
     per_step: m.perStep,
     made_late: m.madeLate,
     ...(m.kernels ? { kernels: m.kernels } : {}),

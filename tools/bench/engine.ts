@@ -133,6 +133,11 @@ export class Encoder {
     return (await this.trained()).program.pace.submits + 1;
   }
 
+  /** Milliseconds of this thread that the last step's run took. */
+  async encodeMs(): Promise<number> {
+    return (await this.trained()).program.encodeMs;
+  }
+
   /** What the plan says that weights, trained values, cached values and programs take, in bytes. */
   async plannedBytes(): Promise<number> {
     const programs = [(await this.trained()).program, await this.prefixProgram];

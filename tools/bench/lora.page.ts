@@ -33,6 +33,7 @@ async function bench({ spec, steps, variant, part, profile }: PageArguments): Pr
     flops: await encoder().flops(),
     plannedBytes: await encoder().plannedBytes(),
     plannedSubmits: await encoder().plannedSubmits(),
+    encodeMs: await encoder().encodeMs(),
     ...(kernels ? { kernels } : {}),
   };
 }

@@ -17,6 +17,8 @@ export interface Measured {
   flops?: { step: number; prefix: number };
   plannedBytes?: number;
   plannedSubmits?: number;
+  /** What the last step's run cost the page's thread: writing inputs, encoding, submitting. */
+  encodeMs?: number;
   /** The first values that a forward pass gave, to hold engines against each other. */
   values?: number[];
   /** A step's time on the GPU by kernel, where it was asked for. */

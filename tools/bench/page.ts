@@ -60,8 +60,8 @@ the loss read back and the update done. The exit code says whether all losses ag
 - **GPU process ms**: processor time of the browser's GPU process in a step. On a software adapter the work is done
   there, so on a machine with other work this is the steadier figure.
 - **Peak MB**: most bytes that GPU buffers held at once; **planned**: what the compiler's plan, the weights and the
-  optimiser's state add up to. **Made**: buffers, bind groups and pipelines. The rest is what the last step asked of
-  WebGPU.
+  optimiser's state add up to. **Made**: buffers, bind groups and pipelines. **Encoding**: what a step costs the page's
+  thread in writing inputs, encoding and submitting. The rest is what the last step asked of WebGPU.
 
 The peers' pages lie beside the repository in \`../shared/bench-peers\`; they are copied to \`.cache/\` and installed there.
 Without them ours and the floor run alone, and the losses are held against the known ones.`;

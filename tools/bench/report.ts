@@ -66,6 +66,7 @@ export function counterTable({ runs }: ContestResult): string[][] {
       'planned MB',
       'made in step 3 and later',
       'planned submits',
+      'encoding ms',
       ...Object.keys(runs[0].per_step),
     ],
     ...runs.map((r) => [
@@ -74,6 +75,7 @@ export function counterTable({ runs }: ContestResult): string[][] {
       r.planned_bytes === undefined ? '–' : megabytes(r.planned_bytes),
       String(r.made_late),
       r.planned_submits === undefined ? '–' : String(r.planned_submits),
+      r.encode_ms === undefined ? '–' : r.encode_ms.toFixed(2),
       ...Object.values(r.per_step).map(String),
     ]),
   ];

@@ -13,14 +13,12 @@ export interface Panel {
   title: string;
   /** Drawn from these channels of the run's method; empty for panels that need none. */
   channels: string[];
-  /** Takes more of the stage's height than a strip. */
-  tall?: boolean;
   View: ComponentType;
 }
 
 export const panels: Panel[] = [
   { id: 'rank', title: 'Rank', channels: ['spectrum'], View: RankPanel },
-  { id: 'compare', title: 'Compare', channels: [], tall: true, View: ComparePanel },
+  { id: 'compare', title: 'Compare', channels: [], View: ComparePanel },
   { id: 'profile', title: 'Profile', channels: [], View: ProfilePanel },
   { id: 'log', title: 'Log', channels: [], View: LogPanel },
 ];

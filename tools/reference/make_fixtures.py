@@ -8,6 +8,7 @@ import images
 import ops
 import peft_lora
 import peft_low_rank
+import peft_others
 
 
 def main() -> None:
@@ -20,6 +21,7 @@ def main() -> None:
     adamw.write()
     peft_lora.write()
     peft_low_rank.write()
+    peft_others.write()
 
 
 if __name__ == "__main__":

@@ -33,6 +33,11 @@ export class Line {
     return this.#moves;
   }
 
+  /** Whether this tab trains, or stands by to. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
   /** Lets it move or holds it, and tells. */
   move(moves: boolean): void {
     if (this.#moves !== moves) {

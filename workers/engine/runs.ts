@@ -222,6 +222,8 @@ export class Runs {
     void tabs.whenFree(trainerLock).then(async () => {
       this.#watching = false;
       for (const { id } of others()) await runs.cutOff(id);
+      // Nobody is left to go on with the queue; it waits for a person.
+      if (!this.#line.busy && (await tabs.isIdle(trainerLock))) this.#line.move(false);
     });
   }
 

@@ -154,12 +154,17 @@ describe('a run that is cut off', () => {
   test('in another tab is seen as such when that tab is closed', async () => {
     const machine = await browser('closed');
     const first = await machine.tab({ openGpu: async () => trainer(1, () => undefined) });
-    const { id } = await first.engine.createRun(await planned(first));
+    const plan = await planned(first);
+    const { id } = await first.engine.createRun(plan);
     await reached(first, id, 'running');
+    const next = await first.engine.createRun(plan);
     const second = await machine.tab();
     expect(await stateOf(second, id)).toBe('running');
     machine.close();
     await reached(second, id, 'interrupted');
+    // What waited for it goes on waiting, and the page is told so.
+    await until(() => second.events.some((e) => e.kind === 'queue' && !e.moves));
+    expect(await stateOf(second, next.id)).toBe('queued');
   });
 });
 

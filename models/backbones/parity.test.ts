@@ -9,6 +9,7 @@ const rows: { name: string; folder?: string; variants: string[] }[] = [
   { name: 'dinov2-swiglu-tiny', variants: [''] },
   { name: 'dinov2-registers-tiny', variants: ['', 'wide.'] },
   { name: 'vit-s14-saliency', folder: 'models/weights/vit-s14-saliency', variants: ['', 'wide.'] },
+  { name: 'graft-vit', folder: 'models/weights/graft-vit', variants: [''] },
   { name: 'efficientnet-lite0', folder: 'models/weights/efficientnet-lite0', variants: ['', 'odd.'] },
 ];
 const TOLERANCE = 1e-4;

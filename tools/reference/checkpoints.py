@@ -183,4 +183,16 @@ def write_embedded() -> None:
         expected |= {prefix + k: v for k, v in outputs(vit, pixels).items() if k in ("features", "last_hidden_state")}
     write_tensors(FIXTURES / "vit-s14-saliency" / "expected.safetensors", expected)
     check_graph(folder)
-    print("efficientnet-lite0, vit-s14-saliency: outputs at", json.dumps([96, "67x90", 98, "70x112"]))
+    write_graft_vit()
+    print("efficientnet-lite0, vit-s14-saliency, graft-vit: outputs at", json.dumps([96, "67x90", 98, "70x112", 32]))
+
+
+@torch.no_grad()
+def write_graft_vit() -> None:
+    folder = WEIGHTS / "graft-vit"
+    vit = ViTForImageClassification.from_pretrained(folder, num_labels=2, dtype=torch.float32).eval()
+    found = outputs(vit, smooth_images((2, 3, 32, 32), 70))
+    kept = ("pixel_values", "features", "last_hidden_state")
+    (FIXTURES / "graft-vit").mkdir(exist_ok=True)
+    write_tensors(FIXTURES / "graft-vit" / "expected.safetensors", {k: v for k, v in found.items() if k in kept})
+    check_graph(folder)

@@ -1,4 +1,6 @@
-import type { BackboneCard, MethodCard, Setting, Settings } from '../models/describe.ts';
+import type { BackboneCard, MaskEdit, MethodCard, Setting, Settings } from '../models/describe.ts';
+
+export type { MaskEdit } from '../models/describe.ts';
 
 /**
  * The contract between the page and the engine worker: everything here is plain data that survives a structured
@@ -310,6 +312,23 @@ export interface RankCut {
   energy: number;
 }
 
+/** The weights of one module that a sparse method trains. */
+export interface MaskView {
+  path: string;
+  /** The weight seen as a matrix: outputs × inputs. */
+  rows: number;
+  columns: number;
+  /** Flat positions of the trained weights, ascending. */
+  indices: Uint32Array;
+}
+
+/** Masks after an edit, and what it did to the score on the validation pictures (else the test's); null without any. */
+export interface MaskEdited {
+  masks: MaskView[];
+  before: Score | null;
+  after: Score | null;
+}
+
 export interface Prediction {
   classes: string[];
   withAdapter: number[];
@@ -400,6 +419,10 @@ export interface Studio {
 
   report(run: string): Promise<Report>;
   spectra(run: string): Promise<Spectrum[]>;
+  /** Which weights a sparse method trains. */
+  masks(run: string): Promise<MaskView[]>;
+  /** Paints in the masks of a run that trains, between two steps, or is paused. */
+  editMask(run: string, edit: MaskEdit): Promise<MaskEdited>;
   /** What a run's adapter would be at other ranks; the run stays as it is. */
   cutRanks(run: string, ranks: Record<string, number>): Promise<RankCut>;
   /** Times one step of a run that trains or rests; the run's numbers stay as they are. */

@@ -7,6 +7,7 @@ import { ComparePanel } from './compare/ComparePanel.tsx';
 import { LogPanel } from './log/LogPanel.tsx';
 import { ProfilePanel } from './profile/ProfilePanel.tsx';
 import { RankPanel } from './rank/RankPanel.tsx';
+import { SparsityPanel } from './sparsity/SparsityPanel.tsx';
 
 export interface Panel {
   id: string;
@@ -18,6 +19,7 @@ export interface Panel {
 
 export const panels: Panel[] = [
   { id: 'rank', title: 'Rank', channels: ['spectrum'], View: RankPanel },
+  { id: 'sparsity', title: 'Sparsity', channels: ['mask'], View: SparsityPanel },
   { id: 'compare', title: 'Compare', channels: [], View: ComparePanel },
   { id: 'profile', title: 'Profile', channels: [], View: ProfilePanel },
   { id: 'log', title: 'Log', channels: [], View: LogPanel },

@@ -101,6 +101,17 @@ export function cutOf(run: P.RunView, ranks: Record<string, number>): P.RankCut 
   };
 }
 
+/** One weight in fifty of each module, drawn at random. */
+export function masksOf(run: P.RunView): P.MaskView[] {
+  const card = backbones.find((b) => b.id === run.plan.backbone)!;
+  const draw = random(7);
+  return targeted(card, run.plan.settings['target_modules'] as string[]).map((m) => {
+    const [rows, columns] = [m.shape[0]!, m.shape[1]!];
+    const marked = Array.from({ length: rows * columns }, (_, i) => i).filter(() => draw() < 0.02);
+    return { path: m.path, rows, columns, indices: Uint32Array.from(marked) };
+  });
+}
+
 /** Spectra that fall off faster in some modules than in others, and grow with the steps. */
 export function spectraOf(run: P.RunView): P.Spectrum[] {
   const card = backbones.find((b) => b.id === run.plan.backbone)!;

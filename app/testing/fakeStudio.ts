@@ -4,7 +4,7 @@ import { applyEdit, fashion, recount, understand, wilson } from './fakeData.ts';
 import { estimateOf } from './fakeEstimate.ts';
 import { picture } from './fakePictures.ts';
 import { compared, queueOf, reachedOf, waiting } from './fakeRuns.ts';
-import { cutOf, grow, profileOf, reportOf, sharesOf, spectraOf } from './fakeScores.ts';
+import { cutOf, grow, masksOf, profileOf, reportOf, sharesOf, spectraOf } from './fakeScores.ts';
 
 /** Where the stand-in begins: each is a state of the studio that a picture or a test wants. */
 export type Scene =
@@ -435,6 +435,13 @@ export class FakeStudio implements P.Studio {
   }
   async spectra(id: string) {
     return spectraOf(this.list.get(id)!);
+  }
+  async masks(id: string): Promise<P.MaskView[]> {
+    return masksOf(this.list.get(id)!);
+  }
+  async editMask(id: string, _edit: P.MaskEdit): Promise<P.MaskEdited> {
+    await wait(this.tickMs);
+    return { masks: masksOf(this.list.get(id)!), before: null, after: null };
   }
   async cutRanks(id: string, ranks: Record<string, number>): Promise<P.RankCut> {
     await wait(this.tickMs);

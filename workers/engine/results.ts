@@ -3,9 +3,20 @@ import { methodById } from '../../models/methods/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
 import { imageBlob, StoredPictures } from '../datasets/pictures.ts';
 import { type DatasetStore, NoDatasetError, type OpenDataset } from '../datasets/store.ts';
-import type { OnnxDownload, Prediction, Profile, Report, Spectrum, RankCut } from '../protocol.ts';
+import type {
+  MaskEdit,
+  MaskEdited,
+  MaskView,
+  OnnxDownload,
+  Prediction,
+  Profile,
+  RankCut,
+  Report,
+  Spectrum,
+} from '../protocol.ts';
 import { adapterZip } from '../session/adapter.ts';
 import { freshProgress, type Progress } from '../session/checkpoint.ts';
+import { masksOf, paintMask } from '../session/masks.ts';
 import { softmax } from '../session/metrics.ts';
 import { adaptedOnnx } from '../session/onnx.ts';
 import type { Files, Pictures } from '../session/ports.ts';
@@ -109,6 +120,26 @@ export class Results {
 
   spectra(id: string): Promise<Spectrum[]> {
     return this.#alone(async () => (await this.#open(this.#ports.runs.get(id), 'none')).spectra());
+  }
+
+  masks(id: string): Promise<MaskView[]> {
+    return this.#alone(async () => masksOf(await this.#open(this.#ports.runs.get(id), 'none')));
+  }
+
+  /** Paints in the mask of a paused run: its newest checkpoint, so that it goes on from there. */
+  editMask(id: string, edit: MaskEdit): Promise<MaskEdited> {
+    return this.#alone(async () => {
+      const record = this.#ports.runs.get(id);
+      if (record.view.state !== 'paused')
+        throw new RunStateError(
+          `"${record.view.name}" is ${record.view.state}; a mask is painted while a run trains or is paused.`,
+        );
+      const session = await this.#open(record, 'needed');
+      const progress = (await session.takeLast()) ?? (await this.#progress(record, session));
+      const edited = await paintMask(session, progress.knobs, edit);
+      await session.checkpoints.save(session.state, progress);
+      return edited;
+    });
   }
 
   cutRanks(id: string, ranks: Record<string, number>): Promise<RankCut> {

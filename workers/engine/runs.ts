@@ -1,5 +1,7 @@
 import { methodById } from '../../models/methods/index.ts';
-import type { Profile, RunCurves, RunPlan, RunView } from '../protocol.ts';
+import type { MaskEdit, MaskEdited, MaskView, Profile, RunCurves, RunPlan, RunView } from '../protocol.ts';
+import type { Progress as SessionProgress } from '../session/checkpoint.ts';
+import { masksOf, paintMask } from '../session/masks.ts';
 import { lastProgress } from './checkpoints.ts';
 import { plannedFigures } from './figures.ts';
 import { Life, type LifePorts } from './life.ts';
@@ -10,6 +12,7 @@ import { isActive, isMoving, type RunRecord, RunStateError } from './record.ts';
 import type { Results } from './results.ts';
 import { runFolder } from './runStore.ts';
 import { type Tabs, trainerLock } from './tabs.ts';
+import type { RunSession } from './trainer.ts';
 
 interface Ports extends LifePorts {
   readonly tabs: Tabs;
@@ -174,14 +177,40 @@ export class Runs {
   }
 
   /** Times a step: between two of a run that trains, or of one that rests. */
-  async profile(id: string): Promise<Profile> {
-    const { runs, results } = this.#ports;
+  profile(id: string): Promise<Profile> {
+    return this.#between(
+      id,
+      (session, progress) => session.profile(progress),
+      () => this.#ports.results.profile(id),
+    );
+  }
+
+  masks(id: string): Promise<MaskView[]> {
+    return this.#between(id, masksOf, () => this.#ports.results.masks(id));
+  }
+
+  /** Paints in a run's mask. Throws `RunStateError` for a run that will not train on. */
+  editMask(id: string, edit: MaskEdit): Promise<MaskEdited> {
+    const paint = (session: RunSession, { knobs }: SessionProgress) => paintMask(session, knobs, edit);
+    return this.#between(id, paint, () => this.#ports.results.editMask(id, edit), 'changed');
+  }
+
+  /** Works between two steps of a run that trains, or on one that rests. */
+  async #between<T>(
+    id: string,
+    work: (session: RunSession, progress: SessionProgress) => Promise<T>,
+    resting: () => Promise<T>,
+    changed?: 'changed',
+  ): Promise<T> {
     const active = this.#lives.get(id);
-    if (active && runs.get(id).view.state === 'running') {
-      const between = await Promise.race([active.life.profile(), active.over.then(() => null)]);
-      if (between) return between;
+    if (active && this.#ports.runs.get(id).view.state === 'running') {
+      const done = await Promise.race([
+        active.life.between(work, changed).then((value) => ({ value })),
+        active.over.then(() => null),
+      ]);
+      if (done) return done.value;
     }
-    return results.profile(id);
+    return resting();
   }
 
   async rename(id: string, name: string): Promise<RunView> {

@@ -11,6 +11,9 @@ import type {
   DroppedFile,
   Estimate,
   Machine,
+  MaskEdit,
+  MaskEdited,
+  MaskView,
   NeighbourScore,
   OnnxDownload,
   Prediction,
@@ -213,6 +216,14 @@ export class Engine implements Studio {
 
   async spectra(run: string): Promise<Spectrum[]> {
     return (await this.#ready()).results.spectra(run);
+  }
+
+  async masks(run: string): Promise<MaskView[]> {
+    return (await this.#ready()).runs.masks(run);
+  }
+
+  async editMask(run: string, edit: MaskEdit): Promise<MaskEdited> {
+    return (await this.#ready()).runs.editMask(run, edit);
   }
 
   async cutRanks(run: string, ranks: Record<string, number>): Promise<RankCut> {

@@ -121,7 +121,7 @@ export class Session {
     const cache = await FeatureCache.fill({
       gpu,
       files,
-      key: featureKey(options, shape, prefix),
+      key: featureKey(options, shape, prefix, kernels),
       prefix,
       pictures,
       rows: rowsOf(pictures, settings),
@@ -427,9 +427,11 @@ function featureKey(
   { backboneHash, pictures, settings }: SessionOptions,
   shape: RunShape,
   { choice }: Prefix,
+  { target }: ChosenKernels,
 ): string {
   const augmentation = settings.augment ? `-${settings.augment}-${settings.seed}` : '';
-  // The processor's values differ from the GPU's in the last bits.
-  const place = choice.place === 'processor' ? '-processor' : '';
+  // The processor's values differ from the GPU's in the last bits, as do rows that a workgroup sums.
+  const rows = target.rows === 'lone' ? '' : `-${target.rows}`;
+  const place = choice.place === 'processor' ? '-processor' : rows;
   return `${backboneHash}-${pictures.hash}-${settings.image_size}-${prefixKey(shape)}${augmentation}${place}`;
 }

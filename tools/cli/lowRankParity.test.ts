@@ -33,6 +33,15 @@ const cases: [string, string, Settings][] = [
   ['corda-kpm', 'corda', { ...factors, mode: 'kpm' }],
   ['vera', 'vera', { rate: 1 }],
   ['adalora', 'adalora', { tinit: 0.2, tfinal: 0.3 }],
+  ['ia3', 'ia3', {}],
+  ['loha', 'loha', {}],
+  ['lokr', 'lokr', {}],
+  ['lokr-both', 'lokr', {}],
+  ['oft', 'oft', {}],
+  ['oft-shared', 'oft', {}],
+  ['bitfit', 'bitfit', {}],
+  ['ln-tuning', 'ln-tuning', {}],
+  ['shira', 'shira', { rate: 1 }],
 ];
 
 /** One device for all: what it has compiled stays compiled. */
@@ -57,7 +66,7 @@ async function savedIn(
   return { method, settings: found.settings, tensors: new Map([...found.tensors, ...saved]) };
 }
 
-test.each(cases)('20 steps follow PEFT’s %s', { timeout: 120_000 }, async (name, id, settings) => {
+test.each(cases)('20 steps follow PEFT’s %s', { timeout: 600_000 }, async (name, id, settings) => {
   gpu ??= openGpu();
   const folder = `${fixtures}/peft-vit-${name}`;
   const backbone = await openBackbone(`${fixtures}/vit-tiny`);
@@ -100,13 +109,18 @@ test.each(cases)('20 steps follow PEFT’s %s', { timeout: 120_000 }, async (nam
     { step: () => {}, evaluated: () => {}, notice: (message) => expect.fail(message) },
   );
   const expected = await tensorsIn(`${folder}/expected.safetensors`);
-  const worst = async (key: string, of: (p: (typeof progress.steps)[0]) => number) => {
+  const worst = async (
+    key: string,
+    of: (p: (typeof progress.steps)[0]) => number,
+    steps = progress.steps.length,
+  ) => {
     const values = await expected.f32(key);
     expect(progress.steps).toHaveLength(values.length);
-    return Math.max(...progress.steps.map((p, i) => Math.abs(of(p) - values[i]) / values[i]));
+    return Math.max(...progress.steps.slice(0, steps).map((p, i) => Math.abs(of(p) - values[i]) / values[i]));
   };
   const loss = await worst('losses', (p) => p.loss);
-  const norm = await worst('grad_norms', (p) => p.gradNorm);
+  // Behind the last cut PEFT's norm still holds the gradients of what was cut, which ours are zero.
+  const norm = await worst('grad_norms', (p) => p.gradNorm, id === 'adalora' ? 14 : undefined);
   const final = await expected.f32('final_logits');
   const largest = Math.max(...final.map(Math.abs));
   const logits = await session.logits([...Array(40).keys()], session.startKnobs());

@@ -15,39 +15,52 @@ interface SparseAttrs {
 const CHUNK = 128;
 
 /** Places of the parts of a layout: see `sparseLayout`. */
-const partsOf = ({ rows, count }: Omit<SparseAttrs, 'turned'>) => ({
-  rowStart: count,
-  order: count + rows + 1,
-  columnStart: 2 * count + rows + 1,
+const partsOf = ({ rows, columns, count }: Omit<SparseAttrs, 'turned'>) => ({
+  positions: 2,
+  byRow: { start: count + 2, order: count + rows + 3 },
+  byColumn: { start: 2 * count + rows + 3, order: 2 * count + rows + columns + 4 },
 });
 
 /** Words of a layout. */
 export const sparseLayoutSize = (rows: number, columns: number, count: number): number =>
-  2 * count + rows + columns + 2;
+  3 * count + rows + columns + 4;
 
 /**
- * Where the values of a sparse matrix [rows, columns] lie, as the kernels read it: their flat positions, ascending; the
- * number of the first value of each row; the values' numbers in the order of their columns; the first of each column
- * there. `positions` are ascending and distinct; positions from rows × columns on, at the end, are of values that
- * stand for no entry.
+ * Where the values of a sparse matrix [rows, columns] lie, as the kernels read it: rows and columns; their flat positions; where each row
+ * begins in the list of the values' numbers by row, and that list; the same by column. `positions` are distinct, in any
+ * order; a value whose position is rows × columns or more stands for no entry.
  */
 export function sparseLayout(positions: ArrayLike<number>, rows: number, columns: number): Uint32Array {
   const count = positions.length;
-  const { rowStart, order, columnStart } = partsOf({ rows, columns, count });
   const layout = new Uint32Array(sparseLayoutSize(rows, columns, count));
-  let live = 0;
-  for (let k = 0; k < count; k++) {
-    layout[k] = positions[k];
-    if (positions[k] >= rows * columns) continue;
-    live++;
-    layout[rowStart + Math.floor(positions[k] / columns) + 1]++;
-    layout[columnStart + (positions[k] % columns) + 1]++;
-  }
-  for (let row = 0; row < rows; row++) layout[rowStart + row + 1] += layout[rowStart + row];
-  for (let c = 0; c < columns; c++) layout[columnStart + c + 1] += layout[columnStart + c];
-  const next = layout.slice(columnStart, columnStart + columns);
-  for (let k = 0; k < live; k++) layout[order + next[positions[k] % columns]++] = k;
+  const { positions: first, byRow, byColumn } = partsOf({ rows, columns, count });
+  layout.set([rows, columns]);
+  layout.set(Array.from(positions), first);
+  const group = ({ start, order }: typeof byRow, groups: number, groupOf: (p: number) => number) => {
+    const live = (use: (group: number, k: number) => void) => {
+      for (let k = 0; k < count; k++) if (positions[k] < rows * columns) use(groupOf(positions[k]), k);
+    };
+    live((g) => layout[start + g + 1]++);
+    for (let g = 0; g < groups; g++) layout[start + g + 1] += layout[start + g];
+    const next = layout.slice(start, start + groups);
+    live((g, k) => {
+      layout[order + next[g]++] = k;
+    });
+  };
+  group(byRow, rows, (p) => Math.floor(p / columns));
+  group(byColumn, columns, (p) => p % columns);
   return layout;
+}
+
+/** What a layout says. */
+export function readLayout(layout: ArrayLike<number>): {
+  rows: number;
+  columns: number;
+  positions: Uint32Array;
+} {
+  const [rows, columns] = [layout[0], layout[1]];
+  const count = (layout.length - rows - columns - 4) / 3;
+  return { rows, columns, positions: Uint32Array.from({ length: count }, (_, k) => layout[2 + k]) };
 }
 
 const productOp: Op<SparseAttrs> = {
@@ -64,23 +77,26 @@ const productOp: Op<SparseAttrs> = {
       null,
     ];
   },
+  // Rows stand alone.
+  narrow: ({ inputs: [x], outputs: [y], attrs }, { begin, shape }) =>
+    shape.at(-1) === y.shape.at(-1)
+      ? { inputs: [{ begin, shape: [...shape.slice(0, -1), x.shape.at(-1)!] }, null, null], attrs }
+      : null,
   lower: {
     kind: 'point',
     body: (w, a) => {
-      const { rowStart, order, columnStart } = partsOf(a);
-      const [width, from, start] = a.turned
-        ? [a.columns, a.rows, columnStart]
-        : [a.rows, a.columns, rowStart];
+      const { positions, byRow, byColumn } = partsOf(a);
+      const { start, order } = a.turned ? byColumn : byRow;
+      const [width, from] = a.turned ? [a.columns, a.rows] : [a.rows, a.columns];
       const at = (i: string) => w.read(2, i);
-      const place = a.turned
-        ? `let k = ${at(`${order}u + j`)}; let c = ${at('k')} / ${a.columns}u;`
-        : `let k = j; let c = ${at('k')} - n * ${a.columns}u;`;
+      const place = at(`${positions}u + k`);
+      const other = a.turned ? `${place} / ${a.columns}u` : `${place} - n * ${a.columns}u`;
       return `  let n = i % ${width}u;
   let base = (i / ${width}u) * ${from}u;
   var value = 0.0;
   for (var j = ${at(`${start}u + n`)}; j < ${at(`${start}u + n + 1u`)}; j++) {
-    ${place}
-    value += ${w.read(1, 'k')} * ${w.read(0, 'base + c')};
+    let k = ${at(`${order}u + j`)};
+    value += ${w.read(1, 'k')} * ${w.read(0, `base + ${other}`)};
   }`;
     },
     flops: ({ inputs: [x], attrs }) => 2 * rowsOf(x) * attrs.count,
@@ -102,12 +118,13 @@ const sampledOp: Op<SparseAttrs> = {
     kind: 'kernels',
     fuses: true,
     emit: (w, { rows, columns, count }) => {
+      const { positions } = partsOf({ rows, columns, count });
       const total = rowsOf(w.inputs[0]);
       const chunks = Math.max(1, Math.ceil(total / CHUNK));
       const parts = w.scratch(chunks * count);
       flatKernel(w, 'parts', chunks * count, (k) => {
         const [outer, inner, layout] = w.inputs.map((t) => k.tensor(t));
-        return `  let at = ${layout.at(`i % ${count}u`)};
+        return `  let at = ${layout.at(`${positions}u + i % ${count}u`)};
   let chunk = i / ${count}u;
   var sum = 0.0;
   if (at < ${rows * columns}u) {

@@ -23,7 +23,7 @@ export function formFiles(content: PeftContent, saved: Tensors, options: PeftOpt
   const tensors = [...content.tensors, ...saved].map(([name, { shape, data }]) => ({
     name: keyOf(name),
     shape: [...shape],
-    data,
+    data: content.integers && name.endsWith(content.integers) ? Int32Array.from(data) : data,
   }));
   return { config, weights: writeSafetensors(tensors, { format: 'pt', ...options.metadata }) };
 }
@@ -79,7 +79,7 @@ function renamed(content: PeftContent, rename: ReadonlyMap<string, string | null
     config.rank_pattern = Object.fromEntries(
       Object.entries(pattern as JsonObject).map(([name, ranks]) => [nameOf(name), ranks]),
     );
-  return { config, tensors };
+  return { ...content, config, tensors };
 }
 
 /**

@@ -4,12 +4,17 @@ import { adaptformer } from './adaptformer.ts';
 import { corda } from './corda.ts';
 import { dora } from './dora.ts';
 import { dylora } from './dylora.ts';
+import { galore } from './galore.ts';
 import { linearProbe } from './linearProbe.ts';
 import { lora } from './lora.ts';
+import { lowPrecision, lowPrecisionAdaptformer } from './lowPrecision.ts';
+import { ltSft } from './ltSft.ts';
 import type { Method } from './method.ts';
 import { mosa } from './mosa.ts';
+import { paca } from './paca.ts';
 import { pAdapter } from './pAdapter.ts';
 import { pissa } from './pissa.ts';
+import { shira } from './shira.ts';
 import { soka } from './soka.ts';
 import { vera } from './vera.ts';
 import { vlAdapter } from './vlAdapter.ts';
@@ -24,6 +29,12 @@ export const methods: readonly Method[] = [
   vera,
   adalora,
   dylora,
+  shira,
+  paca,
+  ltSft,
+  galore,
+  lowPrecision,
+  lowPrecisionAdaptformer,
   adaptformer,
   mosa,
   pAdapter,

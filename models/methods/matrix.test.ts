@@ -19,14 +19,19 @@ import { adaptformer } from './adaptformer.ts';
 import { corda } from './corda.ts';
 import { dora } from './dora.ts';
 import { dylora } from './dylora.ts';
+import { galore } from './galore.ts';
 import { ia3 } from './ia3.ts';
 import { linearProbe } from './linearProbe.ts';
 import { lora } from './lora.ts';
+import { lowPrecision, lowPrecisionAdaptformer } from './lowPrecision.ts';
+import { ltSft } from './ltSft.ts';
 import { addProduct, mergedWeights } from './merge.ts';
 import type { AddedParameter, Attachment, Base, Method, Tensors } from './method.ts';
 import { mosa } from './mosa.ts';
+import { paca } from './paca.ts';
 import { pAdapter } from './pAdapter.ts';
 import { pissa } from './pissa.ts';
+import { shira } from './shira.ts';
 import { soka } from './soka.ts';
 import { startValue } from './start.ts';
 import { vera } from './vera.ts';
@@ -205,6 +210,36 @@ const methods: Row[] = [
   },
   { method: ia3, settings: { feedforward_modules: [], scale: 0.5 } },
   { method: ia3, settings: { feedforward_modules: ['k_proj', 'fc1'], scale: 1 }, fits: onVit },
+  { method: shira, settings: { density: 5, mask: 'snip', r: 0, rate: 3, scale: 0.5 } },
+  { method: shira, settings: { density: 2, mask: 'structured', r: 2, rate: 1, scale: 1 }, fits: onVit },
+  { method: paca, settings: { r: 3, lora_alpha: 6, selection: 'random', scale: 0.5 } },
+  { method: paca, settings: { r: 4, lora_alpha: 4, selection: 'gradient', scale: 1 }, fits: onVit },
+  {
+    method: ltSft,
+    settings: { density: 8, first_phase: 0.25, selection: 'moved', l1: 0, scale: 0.5 },
+  },
+  {
+    method: galore,
+    settings: { r: 3, update_proj_gap: 10, galore_scale: 1, export_rank: 0, scale: 0.5 },
+  },
+  // Rounded numbers start from small ones, for zeros have no deviation, and learn through the rounding.
+  {
+    method: lowPrecision,
+    settings: { bits: '1', r: 4, scale: 0.5, lora_dropout: 0 },
+    start: 0.02,
+    slope: false,
+  },
+  {
+    method: lowPrecision,
+    settings: { bits: '32', r: 4, scale: 1, lora_dropout: 0 },
+    fits: onVit,
+  },
+  {
+    method: lowPrecisionAdaptformer,
+    settings: { bits: '4', bottleneck: 4, scale: 1, last_blocks: 0, adapter_dropout: 0 },
+    start: 0.02,
+    slope: false,
+  },
 ];
 /** A backbone, its input side, and lists of targets. */
 const backbones: [string, number, string[][]][] = [

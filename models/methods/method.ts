@@ -140,6 +140,8 @@ export interface LowRankUpdate {
 export interface PeftContent {
   config: JsonObject;
   tensors: Tensors;
+  /** End of the names of tensors that PEFT keeps as whole numbers, int32. */
+  integers?: string;
 }
 
 /** How a method reads and writes the PEFT type of its name. */

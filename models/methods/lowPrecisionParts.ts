@@ -1,0 +1,117 @@
+import {
+  add,
+  constant,
+  div,
+  mean,
+  mul,
+  nearestCode,
+  reduceSum,
+  sizeOf,
+  sqrt,
+  stopGradient,
+  sub,
+  type Tensor,
+} from '../../gpu-shaders/index.ts';
+import type { Setting, Settings } from '../describe.ts';
+import {
+  type Bits,
+  codesOf,
+  dequantise,
+  EPSILON,
+  pack,
+  packedBytes,
+  quantise,
+  unpack,
+} from './math/quantise.ts';
+import type { AddedParameter, Attachment, Tensors } from './method.ts';
+
+export const bitsSetting: Setting = {
+  key: 'bits',
+  label: 'Bits',
+  kind: 'choice',
+  default: '1',
+  options: ['1', '2', '4', '8', '32'].map((value) => ({ value, label: value })),
+  primary: true,
+  live: false,
+  help: 'Bits that each number of the adapter takes in its file, and trains with; 32 rounds nothing.',
+};
+
+export const bitsOf = (settings: Settings): Bits | 32 => Number(settings.bits) as Bits | 32;
+
+/**
+ * A weight as it is used: each number's distance from the mean, in deviations, rounded to the nearest code. Gradients pass
+ * straight through the rounding, and through mean and deviation (Jie et al., 2023, eq. 3 to 6).
+ */
+export function quantised(w: Tensor, bits: Bits | 32): Tensor {
+  if (bits === 32) return w;
+  const centre = mean(w);
+  const centred = sub(w, centre);
+  const deviation = sqrt(mul(reduceSum(mul(centred, centred)), 1 / Math.max(1, sizeOf(w.shape) - 1)));
+  const normal = div(centred, add(deviation, EPSILON));
+  const codes = codesOf(bits);
+  const rounded = nearestCode(stopGradient(normal), constant(codes, [codes.length]));
+  const through = add(normal, stopGradient(sub(rounded, normal)));
+  return add(mul(through, deviation), centre);
+}
+
+/** The same of values at rest. */
+export const asUsed = (w: Float32Array, bits: Bits | 32): Float32Array =>
+  bits === 32 ? w : dequantise(quantise(w, bits), bits);
+
+/**
+ * The second matrix at the start: zero where nothing is rounded, else a narrow normal cut at two deviations (as released),
+ * for a matrix of zeros has no deviation to be measured in.
+ */
+export function narrowStart(count: number, bits: Bits | 32): AddedParameter['initial'] {
+  if (bits === 32) return () => new Float32Array(count);
+  return (draw) =>
+    Float32Array.from({ length: count }, () => {
+      for (;;) {
+        const x = Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw());
+        if (Math.abs(x) <= 2) return 0.001 * x;
+      }
+    });
+}
+
+/** Bytes that an adapter's matrices take in their file. */
+export const adapterFileBytes = (
+  { parameters }: Pick<Attachment, 'parameters'>,
+  settings: Settings,
+): number => parameters.reduce((n, { shape }) => n + packedBytes(sizeOf(shape), bitsOf(settings)), 0);
+
+/** An adapter's matrices packed one behind the other, in the order declared. */
+export function packAdapter(
+  { parameters }: Pick<Attachment, 'parameters'>,
+  settings: Settings,
+  tensors: Tensors,
+): Uint8Array {
+  const bits = bitsOf(settings);
+  const bytes = new Uint8Array(adapterFileBytes({ parameters }, settings));
+  let at = 0;
+  for (const { name } of parameters) {
+    const { data } = tensors.get(name)!;
+    const part = bits === 32 ? new Uint8Array(Float32Array.from(data).buffer) : pack(data, bits);
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** The matrices as training used them, to be used as they are: under 32 bits. */
+export function unpackAdapter(
+  { parameters }: Pick<Attachment, 'parameters'>,
+  settings: Settings,
+  bytes: Uint8Array,
+): Tensors {
+  const bits = bitsOf(settings);
+  let at = 0;
+  return new Map(
+    parameters.map(({ name, shape }) => {
+      const count = sizeOf(shape);
+      const part = bytes.slice(at, at + packedBytes(count, bits));
+      at += part.length;
+      const data = bits === 32 ? new Float32Array(part.buffer) : unpack(part, count, bits);
+      return [name, { shape, data }];
+    }),
+  );
+}

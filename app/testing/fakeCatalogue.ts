@@ -169,6 +169,31 @@ const lora: MethodCard = {
   ],
 };
 
+const shira: MethodCard = {
+  id: 'shira',
+  title: 'SHiRA',
+  about: 'Changes one or two in a hundred of the weights themselves and leaves the others to the bit.',
+  channels: ['mask'],
+  settings: [
+    setting('density', 'Trained share', {
+      kind: 'number',
+      default: 2,
+      min: 0.01,
+      max: 50,
+      scale: 'log',
+      unit: '%',
+      primary: true,
+      help: 'Share of the entries of each target weight that train.',
+    }),
+    setting('target_modules', 'Target modules', {
+      kind: 'modules',
+      default: ['conv_pw', 'conv_pwl'],
+      primary: true,
+      help: 'Which weights have trained entries.',
+    }),
+  ],
+};
+
 const probe: MethodCard = {
   id: 'linear-probe',
   title: 'Linear probe',
@@ -180,7 +205,7 @@ const probe: MethodCard = {
 export const catalogue: Catalogue = {
   backbones,
   defaultBackbone: 'efficientnet-lite0',
-  methods: [lora, probe],
+  methods: [lora, shira, probe],
   training: [
     setting('lr', 'Learning rate', {
       kind: 'number',

@@ -12,6 +12,7 @@ export type Scene =
   | 'data'
   | 'running'
   | 'paused'
+  | 'sparse'
   | 'compare'
   | 'queue'
   | 'done'
@@ -109,6 +110,8 @@ export class FakeStudio implements P.Studio {
     }
     if (scene === 'done') make('r1', 'fashion, rank 8', 'done', STEPS, 700_000);
     if (scene === 'interrupted') make('r1', 'fashion, rank 8', 'interrupted', 150, 4_000_000);
+    if (scene === 'sparse')
+      make('r1', 'fashion, two in a hundred', 'paused', 120, 60_000, { method: 'shira' });
     if (scene === 'paused') make('r1', 'fashion, rank 8', 'paused', 120, 60_000);
     if (scene === 'failed') {
       const run = make('r1', 'fashion, rank 64', 'failed', 12, 60_000);

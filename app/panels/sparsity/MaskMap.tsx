@@ -3,6 +3,7 @@ import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef, useS
 import type { MaskView } from '../../../workers/protocol.ts';
 import { IconButton } from '../../parts/Button.tsx';
 import { useMedia, useWidth } from '../../parts/hooks.ts';
+import { resolveColour as resolve } from '../../parts/tokens.ts';
 import { useView } from '../../stores/view.ts';
 import { count, percent } from '../../text/format.ts';
 import { covered, levelAt, type Pyramid, pyramidOf, type Rectangle } from './pyramid.ts';
@@ -157,18 +158,16 @@ function draw(
   canvas.height = Math.round(height * ratio);
   const c = canvas.getContext('2d')!;
   c.scale(ratio, ratio);
-  const style = getComputedStyle(canvas);
-  const token = (name: string) => style.getPropertyValue(name);
   const level = levelAt(scale, own.levels.length);
   const { rows, columns, counts } = own.levels[level]!;
   const over = laid?.levels[Math.min(level, laid.levels.length - 1)];
   const base = own.levels[0]!;
-  c.fillStyle = token('--mask-frozen');
+  c.fillStyle = resolve('--frozen-1');
   c.fillRect(-x * scale, -y * scale, base.columns * scale, base.rows * scale);
   const cell = 2 ** level * scale;
   const most = counts.reduce((a, b) => Math.max(a, b), 1);
   const [top, left] = [Math.floor((y * scale) / cell), Math.floor((x * scale) / cell)];
-  const colours = { own: token('--mask-own'), other: token('--mask-other'), both: token('--mask-both') };
+  const colours = { own: resolve('--accent'), other: resolve('--warn'), both: resolve('--ink') };
   for (let r = top; r < rows && r * cell - y * scale < height; r++)
     for (let k = left; k < columns && k * cell - x * scale < width; k++) {
       const mine = counts[r * columns + k]!;
@@ -186,7 +185,7 @@ function draw(
     }
   c.globalAlpha = 1;
   if (!marked) return;
-  c.strokeStyle = token('--ink');
+  c.strokeStyle = resolve('--ink');
   c.lineWidth = 2;
   c.setLineDash([4, 3]);
   c.strokeRect(

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { type CSSProperties, type ReactNode, useEffect, useState } from 'react';
 import type { MaskView, RunView } from '../../../workers/protocol.ts';
 import { Button } from '../../parts/Button.tsx';
 import { ErrorNote } from '../../parts/ErrorNote.tsx';
@@ -109,6 +109,13 @@ function Masks({ run, views }: { run: RunView; views: MaskView[] }) {
             </label>
           )}
           {fits && (
+            <>
+              <Key colour="--accent">this run</Key>
+              <Key colour="--warn">{runs.find((r) => r.id === otherRun)?.name}</Key>
+              <Key colour="--ink">both</Key>
+            </>
+          )}
+          {fits && (
             <span>
               {count(overlapOf(open.indices, fits.indices))} weights in both (
               {percent(overlapOf(open.indices, fits.indices) / Math.max(1, open.indices.length))})
@@ -127,6 +134,14 @@ function Masks({ run, views }: { run: RunView; views: MaskView[] }) {
   );
 }
 
+function Key({ colour, children }: { colour: string; children: ReactNode }) {
+  return (
+    <span className={styles['key']} style={{ '--swatch': `var(${colour})` } as CSSProperties}>
+      {children}
+    </span>
+  );
+}
+
 interface DensitiesProps {
   views: MaskView[];
   others: MaskView[] | null;
@@ -140,23 +155,28 @@ function Densities({ views, others, open, onOpen }: DensitiesProps) {
   const density = (v: MaskView) => v.indices.length / (v.rows * v.columns);
   const most = Math.max(1e-9, ...views.map(density), ...(others ?? []).map(density));
   return (
-    <table className={styles['densities']}>
-      <caption>Trained share by module</caption>
-      <tbody>
-        {views.map((v) => (
-          <tr key={v.path} data-lit={lit === v.path || undefined} {...lightsModule(v.path)}>
-            <th scope="row">
-              <button type="button" aria-pressed={v.path === open} onClick={() => onOpen(v.path)}>
-                {v.path}
-              </button>
-            </th>
-            <td>
-              <meter min={0} max={most} value={density(v)} aria-label={percent(density(v), 2)} />
-            </td>
-            <td>{percent(density(v), 2)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must take the keyboard.
+    <section className={styles['list']} tabIndex={0} aria-label="Modules">
+      <table className={styles['densities']}>
+        <caption>Trained share by module</caption>
+        <tbody>
+          {views.map((v) => (
+            <tr key={v.path} data-lit={lit === v.path || undefined} {...lightsModule(v.path)}>
+              <th scope="row">
+                <button type="button" aria-pressed={v.path === open} onClick={() => onOpen(v.path)}>
+                  {v.path}
+                </button>
+              </th>
+              <td>
+                <span aria-hidden="true">
+                  <span style={{ width: `${(100 * density(v)) / most}%` }} />
+                </span>
+              </td>
+              <td>{percent(density(v), 2)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
   );
 }

@@ -17,8 +17,9 @@ export class Model<C = unknown> implements ModelDescription {
   readonly modules: ModuleCard[] = [];
   readonly branches: BranchCard[] = [];
   readonly attentions: AttentionCard[] = [];
+  readonly norms: { path: string; block: number }[] = [];
   /** Parameters that the backbone reads, the statistics of batch norms left out. */
-  readonly parameters: readonly { path: string; shape: readonly number[] }[];
+  readonly parameters: readonly { path: string; shape: readonly number[]; block: number }[];
   /** Elements of the parameters that the backbone reads, the statistics of batch norms left out. */
   readonly parameterCount: number;
 
@@ -82,7 +83,7 @@ export class Model<C = unknown> implements ModelDescription {
   }
 
   /** Traces the backbone once: lists the places where methods may attach, and gives the parameters it reads. */
-  private survey(): { path: string; shape: readonly number[] }[] {
+  private survey(): { path: string; shape: readonly number[]; block: number }[] {
     const { backbone, config } = this;
     const weights = this.weights();
     const read = new Map<string, Tensor>();
@@ -109,13 +110,14 @@ export class Model<C = unknown> implements ModelDescription {
           this.branches.push({ path, kind, width: x.shape.at(-1)!, block: block(path) }),
         attention: (path, q, { heads }) =>
           this.attentions.push({ path, heads, width: q.shape.at(-1)!, block: block(path) }),
+        layerNorm: (path) => this.norms.push({ path, block: block(path) }),
       },
     });
     const side = backbone.imageSize(config).default;
     backbone.forward(scope, input('pixels', [1, 3, side, side], { sample: true }), config);
     return [...read]
       .filter(([path]) => !/\.running_(mean|var)$/.test(path))
-      .map(([path, { shape }]) => ({ path, shape }));
+      .map(([path, { shape }]) => ({ path, shape, block: block(path) }));
   }
 }
 

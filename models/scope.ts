@@ -81,6 +81,7 @@ export interface Observer {
   layer(path: string, kind: LayerCall['kind'], weight: Tensor, options: ConvOptions): void;
   branch(path: string, kind: BranchCard['kind'], x: Tensor): void;
   attention(path: string, q: Tensor, options: AttentionOptions): void;
+  layerNorm(path: string): void;
 }
 
 /** What a scope shares with all scopes below it. */
@@ -143,6 +144,7 @@ export class Scope {
 
   layerNorm(x: Tensor, name: string, eps: number): Tensor {
     const module = this.child(name);
+    this.surroundings.observe?.layerNorm(module.path);
     return layerNorm(x, module.weight('weight'), module.has('bias') ? module.weight('bias') : null, eps);
   }
 

@@ -1,19 +1,27 @@
 import type { JsonObject } from '../checkpoints/folder.ts';
 import { adalora } from './adalora.ts';
 import { adaptformer } from './adaptformer.ts';
+import { bitfit } from './bitfit.ts';
 import { corda } from './corda.ts';
 import { dora } from './dora.ts';
 import { dylora } from './dylora.ts';
 import { galore } from './galore.ts';
+import { ia3 } from './ia3.ts';
 import { linearProbe } from './linearProbe.ts';
+import { lnTuning } from './lnTuning.ts';
+import { loha } from './loha.ts';
+import { lokr } from './lokr.ts';
 import { lora } from './lora.ts';
 import { lowPrecision, lowPrecisionAdaptformer } from './lowPrecision.ts';
 import { ltSft } from './ltSft.ts';
 import type { Method } from './method.ts';
 import { mosa } from './mosa.ts';
-import { paca } from './paca.ts';
+import { oft } from './oft.ts';
 import { pAdapter } from './pAdapter.ts';
+import { paca } from './paca.ts';
 import { pissa } from './pissa.ts';
+import { prefixTuning } from './prefixTuning.ts';
+import { promptTuning } from './promptTuning.ts';
 import { shira } from './shira.ts';
 import { soka } from './soka.ts';
 import { vera } from './vera.ts';
@@ -29,6 +37,14 @@ export const methods: readonly Method[] = [
   vera,
   adalora,
   dylora,
+  ia3,
+  loha,
+  lokr,
+  oft,
+  bitfit,
+  lnTuning,
+  promptTuning,
+  prefixTuning,
   shira,
   paca,
   ltSft,

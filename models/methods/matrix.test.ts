@@ -16,21 +16,28 @@ import type { Model } from '../model.ts';
 import { headParameters, traceClassification, trainedParameters } from '../tasks/classification.ts';
 import { adalora } from './adalora.ts';
 import { adaptformer } from './adaptformer.ts';
+import { bitfit } from './bitfit.ts';
 import { corda } from './corda.ts';
 import { dora } from './dora.ts';
 import { dylora } from './dylora.ts';
 import { galore } from './galore.ts';
 import { ia3 } from './ia3.ts';
 import { linearProbe } from './linearProbe.ts';
+import { lnTuning } from './lnTuning.ts';
+import { loha } from './loha.ts';
+import { lokr } from './lokr.ts';
 import { lora } from './lora.ts';
 import { lowPrecision, lowPrecisionAdaptformer } from './lowPrecision.ts';
 import { ltSft } from './ltSft.ts';
 import { addProduct, mergedWeights } from './merge.ts';
 import type { AddedParameter, Attachment, Base, Method, Tensors } from './method.ts';
 import { mosa } from './mosa.ts';
-import { paca } from './paca.ts';
+import { oft } from './oft.ts';
 import { pAdapter } from './pAdapter.ts';
+import { paca } from './paca.ts';
 import { pissa } from './pissa.ts';
+import { prefixTuning } from './prefixTuning.ts';
+import { promptTuning } from './promptTuning.ts';
 import { shira } from './shira.ts';
 import { soka } from './soka.ts';
 import { startValue } from './start.ts';
@@ -50,6 +57,7 @@ interface Row {
 }
 
 const onVit = (folder: string) => folder.endsWith('vit-tiny');
+const onTransformer = (folder: string) => !folder.includes('efficientnet');
 
 const methods: Row[] = [
   { method: lora, settings: { r: 3, lora_alpha: 6, scale: 1, lora_dropout: 0 } },
@@ -210,13 +218,63 @@ const methods: Row[] = [
   },
   { method: ia3, settings: { feedforward_modules: [], scale: 0.5 } },
   { method: ia3, settings: { feedforward_modules: ['k_proj', 'fc1'], scale: 1 }, fits: onVit },
+  { method: loha, settings: { r: 3, alpha: 6, scale: 0.5, rank_dropout: 0 } },
+  {
+    method: lokr,
+    settings: {
+      r: 3,
+      alpha: 6,
+      decompose_factor: -1,
+      decompose_both: false,
+      scale: 0.5,
+      rank_dropout: 0,
+    },
+  },
+  {
+    method: lokr,
+    settings: { r: 1, alpha: 2, decompose_factor: 8, decompose_both: true, scale: 1, rank_dropout: 0 },
+    fits: onVit,
+  },
+  {
+    method: oft,
+    settings: {
+      oft_block_size: 6,
+      block_share: false,
+      use_cayley_neumann: true,
+      num_cayley_neumann_terms: 5,
+      scale: 0.5,
+    },
+  },
+  {
+    method: oft,
+    settings: {
+      oft_block_size: 8,
+      block_share: true,
+      use_cayley_neumann: false,
+      num_cayley_neumann_terms: 5,
+      scale: 1,
+    },
+    fits: onVit,
+  },
+  { method: bitfit, settings: { which: 'all', last_blocks: 0, scale: 0.5 } },
+  { method: bitfit, settings: { which: 'norms', last_blocks: 1, scale: 1 }, fits: onVit },
+  { method: lnTuning, settings: { last_blocks: 0, scale: 0.5 }, fits: onTransformer },
+  { method: lnTuning, settings: { last_blocks: 1, scale: 1 }, fits: onVit },
+  // Learnt tokens are seen from the start.
+  { method: promptTuning, settings: { num_virtual_tokens: 3 }, start: 2, fits: onTransformer },
+  {
+    method: prefixTuning,
+    settings: { num_virtual_tokens: 3, last_blocks: 0 },
+    start: 2,
+    fits: onTransformer,
+  },
   { method: shira, settings: { density: 5, mask: 'snip', r: 0, rate: 3, scale: 0.5 } },
   { method: shira, settings: { density: 2, mask: 'structured', r: 2, rate: 1, scale: 1 }, fits: onVit },
   { method: paca, settings: { r: 3, lora_alpha: 6, selection: 'random', scale: 0.5 } },
   { method: paca, settings: { r: 4, lora_alpha: 4, selection: 'gradient', scale: 1 }, fits: onVit },
   {
     method: ltSft,
-    settings: { density: 8, first_phase: 0.25, selection: 'moved', l1: 0, scale: 0.5 },
+    settings: { density: 8, first_phase: 0.25, selection: 'moved', rate: 1, l1: 0, scale: 0.5 },
   },
   {
     method: galore,

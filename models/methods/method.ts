@@ -9,10 +9,12 @@ export interface ModelDescription {
   modules: readonly ModuleCard[];
   blocks: number;
   /** Every parameter that the backbone reads, biases and norms among them. */
-  parameters: readonly { path: string; shape: readonly number[] }[];
+  parameters: readonly { path: string; shape: readonly number[]; block: number }[];
   /** Residual branches: what a block computes and adds to its input. */
   branches: readonly BranchCard[];
   attentions: readonly AttentionCard[];
+  /** Layer norms, by the path of their module; the norms of convolutional backbones are not among them. */
+  norms: readonly { path: string; block: number }[];
 }
 
 /** What a method may ask of the frozen model, and of the data, before the first step. */

@@ -101,6 +101,6 @@ test('messages come from farther the larger p is', async () => {
 });
 
 test('a backbone without attention is refused', () => {
-  const bare = { modules: [], blocks: 2, parameters: [], branches: [], attentions: [] };
+  const bare = { modules: [], blocks: 2, parameters: [], branches: [], attentions: [], norms: [] };
   expect(() => pAdapter.attach(bare, { last_blocks: 0 })).toThrow(MethodError);
 });

@@ -93,7 +93,7 @@ export const pAdapter: Method = {
         min: 0,
         max: 10,
         step: 0.05,
-        primary: true,
+        primary: false,
         live: true,
         help: 'How much a node keeps of itself against what its neighbours tell it.',
       },

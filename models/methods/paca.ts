@@ -21,7 +21,7 @@ export const paca: Method = {
       year: 2025,
       url: 'arxiv.org/abs/2503.01905',
     },
-    channels: ['spectrum'],
+    channels: ['spectrum', 'mask'],
     settings: [
       {
         ...loraSettings.r,

@@ -24,14 +24,15 @@ interface Look {
   y: number;
 }
 
-const HEIGHT = 260;
+const [LEAST, MOST] = [120, 260];
 
 /** One matrix's mask from the whole down to single weights: wheel or + and − to zoom, drag to mark, arrows to move. */
 export function MaskMap({ mask, other, marked, onMark }: Props) {
   const [frame, width] = useWidth();
   const canvas = useRef<HTMLCanvasElement | null>(null);
   const { rows, columns } = mask;
-  const whole = Math.min(width / columns, HEIGHT / rows) || 1;
+  const whole = Math.min(width / columns, MOST / rows) || 1;
+  const height = Math.max(LEAST, Math.min(MOST, rows * whole));
   const [look, setLook] = useState<Look | null>(null);
   const view = look ?? { scale: whole, x: 0, y: 0 };
   const own = useMemo(() => pyramidOf(rows, columns, mask.indices), [rows, columns, mask.indices]);
@@ -51,15 +52,21 @@ export function MaskMap({ mask, other, marked, onMark }: Props) {
     return () => cancelAnimationFrame(frameAt);
   }, [own, laid, view.scale, view.x, view.y, marked, width, dark, theme]);
 
-  const zoom = (by: number, at = { x: width / 2, y: HEIGHT / 2 }) => {
+  const zoom = (by: number, at = { x: width / 2, y: height / 2 }) => {
     const scale = Math.min(48, Math.max(whole, view.scale * by));
     if (scale === whole) return setLook(null);
     const [x, y] = [view.x + at.x / view.scale - at.x / scale, view.y + at.y / view.scale - at.y / scale];
-    setLook(inside({ scale, x, y }, rows, columns, width));
+    setLook(inside({ scale, x, y }, rows, columns, width, height));
   };
   const move = (dx: number, dy: number) =>
     setLook(
-      inside({ ...view, x: view.x + dx / view.scale, y: view.y + dy / view.scale }, rows, columns, width),
+      inside(
+        { ...view, x: view.x + dx / view.scale, y: view.y + dy / view.scale },
+        rows,
+        columns,
+        width,
+        height,
+      ),
     );
   const weightAt = (e: PointerEvent) => {
     const box = canvas.current!.getBoundingClientRect();
@@ -120,7 +127,7 @@ export function MaskMap({ mask, other, marked, onMark }: Props) {
           role="img"
           aria-label={`Mask of ${mask.path}: ${count(mask.indices.length)} of ${count(rows * columns)} weights are trained. Plus and minus zoom, arrows move.`}
           data-testid="mask-map"
-          style={{ width, height: HEIGHT }}
+          style={{ width, height }}
           onKeyDown={keys}
           onPointerDown={(e) => {
             e.currentTarget.setPointerCapture(e.pointerId);
@@ -139,10 +146,10 @@ export function MaskMap({ mask, other, marked, onMark }: Props) {
 }
 
 /** Keeps the matrix in the frame. */
-function inside({ scale, x, y }: Look, rows: number, columns: number, width: number): Look {
+function inside({ scale, x, y }: Look, rows: number, columns: number, width: number, height: number): Look {
   const bound = (v: number, size: number, shown: number) =>
     Math.min(Math.max(0, size - shown), Math.max(0, v));
-  return { scale, x: bound(x, columns, width / scale), y: bound(y, rows, HEIGHT / scale) };
+  return { scale, x: bound(x, columns, width / scale), y: bound(y, rows, height / scale) };
 }
 
 function draw(

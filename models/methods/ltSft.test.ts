@@ -14,6 +14,7 @@ const settings: Settings = {
   density: 3,
   first_phase: 0.25,
   selection: 'moved',
+  rate: 1,
   l1: 0,
   scale: 1,
   target_modules: PATHS,

@@ -27,7 +27,7 @@ export const ltSft: Method = {
       year: 2022,
       url: 'arxiv.org/abs/2110.07560',
     },
-    channels: [],
+    channels: ['mask'],
     settings: [
       {
         key: 'density',
@@ -69,6 +69,19 @@ export const ltSft: Method = {
         help: 'How the weights that train in the second phase are chosen.',
       },
       {
+        key: 'rate',
+        label: 'Rate of the weights',
+        kind: 'number',
+        default: 0.1,
+        min: 0.001,
+        max: 10,
+        step: 0.001,
+        scale: 'log',
+        primary: false,
+        live: false,
+        help: 'Multiplies the learning rate for the weights, which bear less than the head when all of them train.',
+      },
+      {
         key: 'l1',
         label: 'Pull to the start',
         kind: 'number',
@@ -95,7 +108,7 @@ export const ltSft: Method = {
         name: names(m.path).delta,
         shape: m.shape,
         initial: () => new Float32Array(count(m)),
-        rule: { sparse: true, decay: false },
+        rule: { rate: settings.rate as number, sparse: true, decay: false },
       })),
       buffers: modules.map((m) => ({
         name: names(m.path).mask,

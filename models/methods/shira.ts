@@ -27,7 +27,7 @@ export const shira: Method = {
       year: 2024,
       url: 'arxiv.org/abs/2406.13175',
     },
-    channels: [],
+    channels: ['mask'],
     settings: [
       {
         key: 'density',
@@ -57,7 +57,7 @@ export const shira: Method = {
         key: 'rate',
         label: 'Rate of the entries',
         kind: 'number',
-        default: 3,
+        default: 1,
         min: 0.1,
         max: 100,
         step: 0.1,

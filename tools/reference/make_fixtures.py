@@ -9,6 +9,7 @@ import ops
 import peft_lora
 import peft_low_rank
 import peft_others
+import peft_sparse
 
 
 def main() -> None:
@@ -22,6 +23,7 @@ def main() -> None:
     peft_lora.write()
     peft_low_rank.write()
     peft_others.write()
+    peft_sparse.write()
 
 
 if __name__ == "__main__":

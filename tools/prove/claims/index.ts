@@ -4,11 +4,16 @@ import { adaptformer } from './adaptformer.ts';
 import { corda } from './corda.ts';
 import { dora } from './dora.ts';
 import { dylora } from './dylora.ts';
+import { galore } from './galore.ts';
 import { lora } from './lora.ts';
+import { lowPrecision } from './lowPrecision.ts';
+import { ltSft } from './ltSft.ts';
 import { mosa } from './mosa.ts';
+import { paca } from './paca.ts';
 import { pAdapter } from './pAdapter.ts';
 import { pissa } from './pissa.ts';
 import { rslora } from './rslora.ts';
+import { shira } from './shira.ts';
 import { soka } from './soka.ts';
 import { vera } from './vera.ts';
 import { vlAdapter } from './vlAdapter.ts';
@@ -24,6 +29,11 @@ export const claims: readonly Claim[] = [
   vera,
   adalora,
   dylora,
+  shira,
+  paca,
+  ltSft,
+  galore,
+  lowPrecision,
   adaptformer,
   mosa,
   pAdapter,

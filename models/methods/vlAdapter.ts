@@ -100,7 +100,7 @@ export const vlAdapter: Method = {
         max: 64,
         step: 1,
         scale: 'log',
-        primary: true,
+        primary: false,
         live: false,
         help: 'The adapters work on this fraction of the features: 8 is an eighth.',
       },

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { unzipSync } from 'fflate';
+import { strFromU8, unzipSync } from 'fflate';
 import { openOnnx } from '../tools/onnx/node.ts';
 import { drawings, fewOf, signDigits } from './pictures.ts';
 import { expect, longTasks, test } from './studio.ts';
@@ -71,6 +71,9 @@ test.describe('pictures in, adapter out', () => {
     await expect(checked).toHaveAttribute('data-passed', 'true', { timeout: 120_000 });
     console.log(`frozen features beside ONNX Runtime's: ${(await checked.innerText()).replace(/\s+/g, ' ')}`);
     const zip = await user.download();
+    const { prefix } = JSON.parse(strFromU8(unzipSync(readFileSync(zip))['run.json']));
+    console.log(`frozen features by ${prefix.by}`);
+    expect(prefix).not.toHaveProperty('because');
     const other = new User(await open());
     await other.drop(zip);
     await expect(other.page.getByTestId('try-box')).toBeVisible({ timeout: 60_000 });

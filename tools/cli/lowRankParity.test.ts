@@ -78,7 +78,7 @@ test.each(cases)('20 steps follow PEFT’s %s', { timeout: 600_000 }, async (nam
   );
   const init = existsSync(`${folder}/init`) ? await savedIn(`${folder}/init`, model) : null;
   const head = await tensorsIn(`${fixtures}/vit-tiny/model.safetensors`);
-  const start = new Map(
+  const start = new Map<string, { shape: readonly number[]; data: Float32Array }>(
     await Promise.all(
       ['classifier.weight', 'classifier.bias'].map(
         async (n) => [n, { shape: head.info(n).shape, data: await head.f32(n) }] as const,

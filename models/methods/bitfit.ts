@@ -126,8 +126,7 @@ export const bitfit: Method = {
             throw new MethodError(
               'The adapter trains biases beside a LoRA, which is not read together; merge it into its base with PEFT instead.',
             );
-        } else if (!/\.(original_module|modules_to_save)\./.test(name))
-          found.set(nameOf(name.replace('.base_layer.', '.')), tensor);
+        } else found.set(nameOf(name.replace('.base_layer.', '.')), tensor);
       }
       return { settings: { which: 'all', last_blocks: 0, scale: 1 }, tensors: found };
     },

@@ -144,13 +144,15 @@ export const oft: Method = {
     type: 'OFT',
     write(attachment, settings, tensors) {
       const scale = settings.scale as number;
+      const blocks = new Set([...(attachment as OftAttachment).sizes.values()].map((s) => s.block));
       return {
         config: {
           peft_type: 'OFT',
           // Without it PEFT takes a file for one of before 0.18, whose series was another.
           peft_version: '0.21.2',
           r: 0,
-          oft_block_size: settings.oft_block_size as number,
+          // PEFT warns of a wish that it has to adjust.
+          oft_block_size: blocks.size === 1 ? [...blocks][0] : (settings.oft_block_size as number),
           block_share: settings.block_share as boolean,
           use_cayley_neumann: settings.use_cayley_neumann as boolean,
           num_cayley_neumann_terms: settings.num_cayley_neumann_terms as number,

@@ -9,8 +9,9 @@ import { lora } from './lora.ts';
 import { lowPrecision } from './lowPrecision.ts';
 import { ltSft } from './ltSft.ts';
 import { mosa } from './mosa.ts';
-import { paca } from './paca.ts';
 import { pAdapter } from './pAdapter.ts';
+import { paca } from './paca.ts';
+import { peftFamily } from './peftFamily.ts';
 import { pissa } from './pissa.ts';
 import { rslora } from './rslora.ts';
 import { shira } from './shira.ts';
@@ -38,4 +39,5 @@ export const claims: readonly Claim[] = [
   mosa,
   pAdapter,
   vlAdapter,
+  ...peftFamily,
 ];

@@ -382,7 +382,7 @@ describe.each(rows)(
       }
       if (!slope) return;
       // A step of length h along the gradient raises the loss by h times its norm.
-      const h = 0.004 / Math.sqrt(square);
+      const h = 0.002 / Math.sqrt(square);
       const lossBeside = async (step: number) => {
         const trained = new Set(parameters.map((p) => p.name));
         const moved = [...at.moved].map(

@@ -100,9 +100,18 @@ const products = ({ picture, rows, tokens, keys, values }: Given): Record<string
   layerNorm: g.layerNorm(tokens, fixed([16], 18), fixed([16], 19), 1e-5),
   bareNorm: g.layerNorm(tokens, null, null, 1e-5),
   rmsNorm: g.rmsNorm(tokens, fixed([16], 20), 1e-6),
+  taken: g.takeColumns(rows, g.constant(g.columnChoice(Uint32Array.of(4, 0, 3), 6), [9]), 3),
+  nearest: g.nearestCode(rows, g.constant(Float32Array.of(-1, -0.2, 0.5, 2), [4])),
+  sparse: g.sparseLinear(rows, fixed([5], 22), sparseLayoutOf([0, 7, 9, 99, 17]), 3),
   softmax: g.softmax(rows),
   logSoftmax: g.logSoftmax(rows),
 });
+
+/** Of a matrix [3, 6]; a position beyond it stands for no entry. */
+function sparseLayoutOf(positions: number[]): g.Tensor {
+  const layout = g.sparseLayout(positions, 3, 6);
+  return g.constant(layout, [layout.length]);
+}
 
 /** The gathered windows of a convolution that no product reads. */
 function columnsOf(picture: g.Tensor): g.Tensor {

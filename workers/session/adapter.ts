@@ -82,7 +82,11 @@ export async function adapterZip(options: AdapterZipOptions): Promise<Uint8Array
 }
 
 /** Bytes of the file that brings the adapter back: this project's where it has one of its own, else PEFT's. */
-export async function adapterBytes(session: Exported, baseModel: string, progress: Progress): Promise<number> {
+export async function adapterBytes(
+  session: Exported,
+  baseModel: string,
+  progress: Progress,
+): Promise<number> {
   const { adapter, native } = await formsOf({ session, backbone: { id: baseModel }, run: { progress } });
   return (native ?? adapter!.weights).byteLength;
 }

@@ -1,22 +1,26 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { isInput, nodesOf, type Tensor } from '../../gpu-shaders/index.ts';
 import { openFolder } from '../../models/checkpoints/folder.ts';
 import { bytesSource } from '../../models/checkpoints/safetensors.ts';
 import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
 import { openModel } from '../../models/open.ts';
 import { completeSettings, defaultSettings } from '../settings.ts';
-import { costsOf, type RunShape } from './programs.ts';
+import { costsOf, liveTrace, prefixOutputs, type RunShape, restingTrace } from './programs.ts';
 
 const LIMIT = 2 ** 30;
 
-async function lora(given: Settings, rest: Partial<RunShape> = {}): Promise<RunShape> {
+const lora = (given: Settings, rest: Partial<RunShape> = {}) =>
+  shapeOf('lora', { target_modules: ['q_proj', 'v_proj'], ...given }, rest);
+
+async function shapeOf(id: string, given: Settings, rest: Partial<RunShape> = {}): Promise<RunShape> {
   const read = (f: string) =>
     [f, bytesSource(readFileSync(`tools/reference/fixtures/vit-tiny/${f}`))] as const;
   const files = ['config.json', 'model.safetensors', 'preprocessor_config.json'].map(read);
   const model = openModel(await openFolder(new Map(files)));
-  const method = methodById('lora');
-  const all = { batch_size: 512, image_size: 32, target_modules: ['q_proj', 'v_proj'], ...given };
+  const method = methodById(id);
+  const all = { batch_size: 512, image_size: 32, ...given };
   const settings = completeSettings(method, all, defaultSettings(method, model, 40));
   return { model, attachment: method.attach(model, settings), classes: 3, settings, ...rest };
 }
@@ -43,4 +47,26 @@ describe('costs of a run', () => {
     expect(whole.stepFlops).toBeGreaterThan(cached.stepFlops);
     expect(whole.cacheBytesPerSample).toBe(3 * 32 * 32 * 4);
   });
+});
+
+test.each([
+  ['lora', { target_modules: ['q_proj', 'v_proj'] }],
+  ['mosa', { last_blocks: 1 }],
+  ['vl-adapter', { last_blocks: 1, sharing: 'multiple' }],
+])('training and evaluation of %s read the same cached rows', async (id, given) => {
+  const batch = 4;
+  const shape = await shapeOf(id, { ...given, batch_size: batch });
+  const rows = (t: Tensor) =>
+    new Map(
+      nodesOf([t])
+        .map((node) => node.outputs[0])
+        .filter((x) => isInput(x) && `${x.node.attrs.name}`.startsWith('cut:'))
+        .map((x) => [x.node.attrs.name as string, `${x.shape}`] as const),
+    );
+  const { features: _, ...made } = prefixOutputs(shape, batch);
+  const prefix = new Map(Object.entries(made).map(([name, t]) => [name, `${t.shape}`] as const));
+  expect(rows(liveTrace(shape).loss)).toEqual(prefix);
+  const resting = rows(restingTrace(shape, batch).logits);
+  expect(resting.size).toBeGreaterThan(0);
+  for (const [name, size] of resting) expect(size, name).toBe(prefix.get(name));
 });

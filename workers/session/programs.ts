@@ -19,6 +19,7 @@ import {
   prepare,
   type State,
   schedule,
+  shareCommon,
   substitute,
   type Tensor,
   workOf,
@@ -61,17 +62,37 @@ interface SplitTrace {
   live: ClassificationTrace;
 }
 
+/**
+ * Training and evaluation read the same cached rows, so they have to be cut at the same values. Where each alone would
+ * be cut elsewhere, as with a method that rests on other paths than it trains on, both are cut as one graph.
+ */
 function splitTrace(shape: RunShape, batch: number, training: boolean): SplitTrace {
-  const whole = traceBatch(shape, batch, training);
+  const traces = [true, false].map((t) => traceBatch(shape, batch, t));
+  const [trained, rested] = traces.map((trace) => splitAt(shape, batch, [trace]));
+  const which = training ? 0 : 1;
+  if (textOf(trained.cut) === textOf(rested.cut)) {
+    const { cut, live } = training ? trained : rested;
+    return { cut, live: live[0] };
+  }
+  const { cut, live } = splitAt(shape, batch, traces);
+  return { cut, live: live[which] };
+}
+
+function splitAt(shape: RunShape, batch: number, traces: readonly ClassificationTrace[]) {
   const optimise = switchesOf(shape);
-  const values = prepare([whole.loss, whole.hits, whole.logits], optimise);
+  const outputs = traces.flatMap(({ loss, hits, logits }) => [loss, hits, logits]);
+  const values = prepare(traces.length > 1 ? shareCommon(outputs) : outputs, optimise);
   const cut = optimise.prefix ? frozenCut(values) : sampleInputs(values);
   for (const t of cut)
     if (t.shape[0] !== batch)
       throw new Error(`A frozen value [${t.shape}] of the backbone is not one row per picture.`);
   const inputs = new Map(cut.map((t, i) => [t, input(cutName(i), t.shape, { sample: true })]));
-  const [loss, hits, logits] = substitute(values, inputs);
-  return { cut, live: { loss, hits, logits, features: whole.features } };
+  const behind = substitute(values, inputs);
+  const live = traces.map(({ features }, i): ClassificationTrace => {
+    const [loss, hits, logits] = behind.slice(3 * i, 3 * i + 3);
+    return { loss, hits, logits, features };
+  });
+  return { cut, live };
 }
 
 const switchesOf = ({ optimise }: RunShape): Optimisations => ({ ...everyOptimisation, ...optimise });
@@ -131,15 +152,19 @@ function frozenFeatures({ model, settings }: RunShape, batch: number): Tensor {
 
 /** Identifies what the prefix computes: the same text, the same cached features. */
 export function prefixKey(shape: RunShape): string {
-  const { cut } = splitTrace(shape, 1, true);
+  const text = textOf(splitTrace(shape, 1, true).cut);
+  return [hashText(text), hashText(`${text}#`)].map((h) => h.toString(16).padStart(8, '0')).join('');
+}
+
+/** What values are computed from and how, in words that are the same for equal computations. */
+function textOf(values: readonly Tensor[]): string {
   const index = new Map<Tensor, number>();
-  const lines = nodesOf(cut).map((node) => {
+  const lines = nodesOf(values).map((node) => {
     const inputs = node.inputs.map((t) => index.get(t));
     for (const t of node.outputs) index.set(t, index.size);
     return `${node.op.name}(${inputs})${JSON.stringify(node.attrs ?? null, (_, v) => (ArrayBuffer.isView(v) ? v.byteLength : v))}`;
   });
-  const text = `${lines.join('\n')}\n${cut.map((t) => index.get(t))}`;
-  return [hashText(text), hashText(`${text}#`)].map((h) => h.toString(16).padStart(8, '0')).join('');
+  return `${lines.join('\n')}\n${values.map((t) => index.get(t))}`;
 }
 
 export async function compileTraining(state: State, shape: RunShape): Promise<Program> {
@@ -159,6 +184,11 @@ export function liveTrace(shape: RunShape): ClassificationTrace {
   return splitTrace(shape, shape.settings.batch_size as number, true).live;
 }
 
+/** The trace of an evaluation behind the cut. */
+export function restingTrace(shape: RunShape, batch: number): ClassificationTrace {
+  return splitTrace(shape, batch, false).live;
+}
+
 /** The parameters of those names that `loss` reads. Throws where it does not read one. */
 export function tensorsNamed(loss: Tensor, names: readonly string[]): Tensor[] {
   const found = new Map(
@@ -174,7 +204,7 @@ export function tensorsNamed(loss: Tensor, names: readonly string[]): Tensor[] {
 }
 
 export async function compileEvaluation(state: State, shape: RunShape, batch: number): Promise<Program> {
-  const { live } = splitTrace(shape, batch, false);
+  const live = restingTrace(shape, batch);
   const outputs = { logits: copy(live.logits) };
   return compile(state, { label: 'evaluate', outputs, optimise: shape.optimise });
 }

@@ -1,4 +1,5 @@
 import type { Row } from '../emitter.ts';
+import { chosenRows } from './chosen.ts';
 import { layoutRows } from './layout.ts';
 import { normRows } from './norms.ts';
 import { pointwiseRows } from './pointwise.ts';
@@ -9,6 +10,7 @@ import { productRows } from './products.ts';
  * draws have no row: they are no part of inference.
  */
 export const table: Readonly<Record<string, Row>> = {
+  ...chosenRows,
   ...layoutRows,
   ...normRows,
   ...pointwiseRows,

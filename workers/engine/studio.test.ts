@@ -174,7 +174,9 @@ test('one tab trains; what another begins waits for it, and is trained there', a
   const second = await machine.tab();
   const plan = await planned(first);
   expect((await second.engine.datasets()).map(({ id }) => id)).toEqual([plan.dataset]);
-  const { id } = await first.engine.createRun(plan);
+  // Long enough to be seen running: events of a run come at most ten times a second.
+  const long = { ...plan, settings: { ...plan.settings, epochs: 60 } };
+  const { id } = await first.engine.createRun(long);
   await reached(first, id, 'running');
   const next = await second.engine.createRun(plan);
   await reached(second, next.id, 'done');

@@ -3,6 +3,7 @@ import { Segments } from '../../parts/Inputs.tsx';
 import parts from '../../parts/parts.module.css';
 import { trains, useMachine } from '../../stores/machine.ts';
 import { backboneOf, choose, formOf, methodOf, settingsOf, turn, usePlan } from '../../stores/plan.ts';
+import { plural } from '../../text/format.ts';
 import { presetOf, targeted, toggleTarget } from '../../text/targets.ts';
 import { Network } from '../backbone/Network.tsx';
 import { LowRank } from './LowRank.tsx';
@@ -24,7 +25,7 @@ export function MethodStage() {
         ))}
       </ul>
       {backbone && method && modules && <Modules backbone={backbone} setting={modules} />}
-      {backbone && method && !modules && <HeadOnly backbone={backbone} method={method} />}
+      {backbone && method && !modules && <Places backbone={backbone} method={method} />}
     </div>
   );
 }
@@ -192,13 +193,25 @@ function Names({
   );
 }
 
-function HeadOnly({ backbone, method }: { backbone: BackboneCard; method: MethodCard }) {
+/** What learns, for a method that chooses its places itself. */
+function Places({ backbone, method }: { backbone: BackboneCard; method: MethodCard }) {
+  const places = usePlan((s) => s.estimate?.targets) ?? [];
+  const error = usePlan((s) => s.error);
+  // Without a setting of its own a method adds nothing to the backbone.
+  const headOnly = method.settings.length === 0;
+  const sentence = headOnly
+    ? `${method.title} reads what ${backbone.title} puts out and changes nothing inside it.`
+    : error
+      ? error.message
+      : places.length
+        ? `${method.title} adds to ${plural(places.length, 'place')} of ${backbone.title}, from ${places[0]} to ${places.at(-1)}. The weights drawn here stay frozen.`
+        : `${method.title} adds to what the blocks of ${backbone.title} read. The weights drawn here stay frozen.`;
   return (
     <section className={styles['modules']} aria-label="What learns">
-      <h2>Only a new head learns</h2>
-      <p className={styles['quiet']}>
-        {method.title} reads what {backbone.title} puts out and changes nothing inside it.
-      </p>
+      <h2>
+        {headOnly ? 'Only a new head learns' : error ? 'It does not fit this backbone' : 'Where it adds'}
+      </h2>
+      <p className={styles['quiet']}>{sentence}</p>
       <Network backbone={backbone} targets={[]} />
     </section>
   );

@@ -59,7 +59,7 @@ function labelOf(group: Group): string {
   return [group.anchor?.op.name, ...group.maps.map((m) => m.op.name)].filter(Boolean).join('+');
 }
 
-const WGSL_TYPE = { f32: 'f32', f16: 'f32', i32: 'i32', u32: 'u32' } as const;
+const WGSL_TYPE = { f32: 'f32', f16: 'f32', i32: 'i32', u32: 'u32', int8: 'f32', nf4: 'f32' } as const;
 
 /** The fused maps as statements: each value once, in order, stored where somebody else reads it. */
 function epilogueOf(group: Group): Epilogue {

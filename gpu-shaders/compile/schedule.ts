@@ -7,7 +7,7 @@ import {
   type ParameterAttrs,
 } from '../graph/leaves.ts';
 import { livenessOf } from '../graph/split.ts';
-import { byteSize, nodesOf, type Tensor } from '../graph/tensor.ts';
+import { byteSize, isQuantised, nodesOf, packedLayout, type Tensor } from '../graph/tensor.ts';
 import { emitGroup } from './emit.ts';
 import { fuse, isInline, rootOf } from './fuse.ts';
 import { everyOptimisation, type Optimisations } from './options.ts';
@@ -149,7 +149,8 @@ function lowered({
       keys.set(root, key);
       if (external) leaves.set(key, root);
     }
-    return { key, dtype: root.dtype, bytes: byteSize(root) };
+    const place = { key, dtype: root.dtype, bytes: byteSize(root) };
+    return isQuantised(root.dtype) ? { ...place, packed: packedLayout(root) } : place;
   };
 
   const calls: KernelCall[] = [];

@@ -1,4 +1,13 @@
-import { type DType, type Shape, sizeOf, stridesOf, type Tensor, type TensorType } from '../graph/tensor.ts';
+import {
+  type DType,
+  isQuantised,
+  type PackedLayout,
+  type Shape,
+  sizeOf,
+  stridesOf,
+  type Tensor,
+  type TensorType,
+} from '../graph/tensor.ts';
 import { helperSource } from '../kernels/helpers.ts';
 import type { Target } from './target.ts';
 
@@ -7,6 +16,8 @@ export interface Place {
   readonly key: string;
   readonly dtype: DType;
   readonly bytes: number;
+  /** Of a quantised tensor: where its scales lie. */
+  readonly packed?: PackedLayout;
 }
 
 export interface Binding {
@@ -24,8 +35,33 @@ export interface KernelCall {
   flops: number;
 }
 
-const SCALAR: Record<DType, string> = { f32: 'f32', f16: 'u32', i32: 'i32', u32: 'u32' };
-const VECTOR: Record<DType, string> = { f32: 'vec4f', f16: 'vec2u', i32: 'vec4i', u32: 'vec4u' };
+const SCALAR: Record<DType, string> = {
+  f32: 'f32',
+  f16: 'u32',
+  i32: 'i32',
+  u32: 'u32',
+  int8: 'u32',
+  nf4: 'u32',
+};
+const VECTOR: Record<DType, string> = {
+  f32: 'vec4f',
+  f16: 'vec2u',
+  i32: 'vec4i',
+  u32: 'vec4u',
+  int8: 'u32',
+  nf4: 'u32',
+};
+
+/** Functions that read a quantised binding: a scale, an element, four elements, each with its scale left out. */
+function packedReaders(name: string, { dtype, packed }: Place): string {
+  const { codeWords } = packed!;
+  const scale = `fn ${name}_scale(i: u32) -> f32 { return bitcast<f32>(${name}[${codeWords}u + i]); }\n`;
+  if (dtype === 'int8')
+    return `${scale}fn ${name}_code(i: u32) -> f32 { return f32(bitcast<i32>(${name}[i >> 2u] << (24u - 8u * (i & 3u))) >> 24u); }
+fn ${name}_code4(i: u32) -> vec4f { return int8x4(${name}[i]); }\n`;
+  return `${scale}fn ${name}_code(i: u32) -> f32 { return nf4(${name}[i >> 3u] >> (4u * (i & 7u))); }
+fn ${name}_code4(i: u32) -> vec4f { return nf4x4(${name}[i >> 1u] >> (16u * (i & 1u))); }\n`;
+}
 
 /** WGSL text that reads or writes a bound tensor by flat element index, whatever type the binding has. */
 export class Access {
@@ -34,9 +70,22 @@ export class Access {
     private readonly binding: Binding,
   ) {}
 
-  /** Element `index` (a u32 expression); f16 comes out as f32. */
-  at(index: string): string {
-    const { type } = this.binding;
+  /** Elements that share a scale, where this is an int8 tensor: a kernel that walks along rows knows the row's. */
+  get rowLength(): number | null {
+    const { dtype, packed } = this.binding.place;
+    return dtype === 'int8' ? packed!.per : null;
+  }
+
+  /** The scale of row (or group) `index` of a quantised tensor. */
+  scale(index: string): string {
+    return `${this.name}_scale(${index})`;
+  }
+
+  /** Element `index` (a u32 expression); storage types come out as f32. `scale` is its scale, where that is at hand. */
+  at(index: string, scale?: string): string {
+    const { type, place } = this.binding;
+    if (place.packed)
+      return `(${this.name}_code(${index}) * ${scale ?? this.scale(`(${index}) / ${place.packed.per}u`)})`;
     if (type === 'u32' && this.binding.place.dtype === 'f16')
       return `unpack2x16float(${this.name}[(${index}) >> 1u])[(${index}) & 1u]`;
     if (type === 'vec2u')
@@ -46,8 +95,14 @@ export class Access {
   }
 
   /** Four elements from `4 * index4` on, as a vec4. */
-  at4(index4: string): string {
+  at4(index4: string, scale?: string): string {
     const { type, place } = this.binding;
+    if (place.packed && place.packed.per % 4 === 0) {
+      const own = scale ?? this.scale(`(${index4}) / ${place.packed.per / 4}u`);
+      return `(${this.name}_code4(${index4}) * ${own})`;
+    }
+    if (place.packed)
+      return `vec4f(${[0, 1, 2, 3].map((j) => this.at(`4u * (${index4}) + ${j}u`)).join(', ')})`;
     if (type.startsWith('vec4')) return `${this.name}[${index4}]`;
     if (place.dtype === 'f16') {
       if (type === 'vec2u') return `half4(${this.name}[${index4}])`;
@@ -103,6 +158,7 @@ export class KernelText {
     }
     if (writes) this.bindings[index].writes = true;
     if (place.dtype === 'f16') this.use('half4');
+    if (isQuantised(place.dtype)) this.use(`${place.dtype}x4`);
     return new Access(`b${index}`, this.bindings[index]);
   }
 
@@ -142,7 +198,10 @@ export class KernelText {
         ? ''
         : `fn finish(i: u32, v: ${this.epilogue!.type}) {\n${this.finishBody}\n}\n`;
     const enables = [...this.extensions].map((e) => `enable ${e};\n`).join('');
-    const code = `${enables}${decls.join('\n')}\n${helperSource(this.helpers)}${declarations}\n${finish}
+    const readers = this.bindings
+      .map((b, i) => (b.place.packed ? packedReaders(`b${i}`, b.place) : ''))
+      .join('');
+    const code = `${enables}${decls.join('\n')}\n${helperSource(this.helpers)}${readers}${declarations}\n${finish}
 @compute @workgroup_size(${workgroup.join(', ')})
 fn main(@builtin(global_invocation_id) gid: vec3u, @builtin(local_invocation_id) lid: vec3u,
   @builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {

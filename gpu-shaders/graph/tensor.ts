@@ -1,7 +1,15 @@
 import type { Op } from './op.ts';
 
-/** f16 is a storage type: kernels unpack it to f32 as they read, and nothing is computed in it. */
-export type DType = 'f32' | 'f16' | 'i32' | 'u32';
+/**
+ * f16, int8 and nf4 are storage types: kernels unpack them to f32 as they read, and nothing is computed in them. The
+ * last two are for frozen leaves (`quantise.ts`).
+ */
+export type DType = 'f32' | 'f16' | 'i32' | 'u32' | QuantisedDType;
+
+/** int8: a scale for each index of the first axis; nf4: four bits a value, a scale for 64 of them. */
+export type QuantisedDType = 'int8' | 'nf4';
+
+export const isQuantised = (dtype: DType): dtype is QuantisedDType => dtype === 'int8' || dtype === 'nf4';
 
 export type Shape = readonly number[];
 
@@ -53,10 +61,29 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((n, i) => n === b[i]);
 }
 
-/** Bytes a tensor takes in a buffer; f16 is packed two to a word. */
+/** Bytes a tensor takes in a buffer; f16 is packed two to a word, quantised values are followed by their scales. */
 export function byteSize(type: TensorType): number {
+  if (isQuantised(type.dtype)) return 4 * packedLayout(type).words;
   const n = sizeOf(type.shape);
   return type.dtype === 'f16' ? Math.ceil(n / 2) * 4 : n * 4;
+}
+
+/** Values of a group that shares a scale in NF4. */
+const NF4_GROUP = 64;
+
+/** How a quantised tensor lies in its buffer: words of codes, lowest bits first, then an f32 scale for `per` values each. */
+export interface PackedLayout {
+  codeWords: number;
+  words: number;
+  per: number;
+}
+
+export function packedLayout({ shape, dtype }: TensorType): PackedLayout {
+  const n = sizeOf(shape);
+  const int8 = dtype === 'int8';
+  const per = int8 ? n / shape[0] : NF4_GROUP;
+  const codeWords = Math.ceil(n / (int8 ? 4 : 8));
+  return { codeWords, words: codeWords + Math.ceil(n / per), per };
 }
 
 /** The shape that two shapes broadcast to (NumPy's rule). */

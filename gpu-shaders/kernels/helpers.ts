@@ -1,9 +1,24 @@
+import { literal } from '../ops/map.ts';
+import { nf4Values } from '../quantise.ts';
+
 /**
  * Small WGSL functions that kernels ask for by name. A function may name others it calls; each is written once.
  */
 const library: Record<string, { needs?: string[]; code: string }> = {
   half4: {
     code: 'fn half4(h: vec2u) -> vec4f { return vec4f(unpack2x16float(h.x), unpack2x16float(h.y)); }',
+  },
+  int8x4: {
+    code: 'fn int8x4(w: u32) -> vec4f { return vec4f(bitcast<vec4i>(vec4u(w << 24u, w << 16u, w << 8u, w)) >> vec4u(24u)); }',
+  },
+  // The code in the lowest four bits of a word.
+  nf4: {
+    code: `var<private> nf4_values: array<f32, 16> = array<f32, 16>(${nf4Values.map((v) => literal(v)).join(', ')});
+fn nf4(w: u32) -> f32 { return nf4_values[w & 15u]; }`,
+  },
+  nf4x4: {
+    needs: ['nf4'],
+    code: 'fn nf4x4(w: u32) -> vec4f { return vec4f(nf4(w), nf4(w >> 4u), nf4(w >> 8u), nf4(w >> 12u)); }',
   },
   // Abramowitz and Stegun, formula 7.1.26; absolute error below 1.5e-7.
   erf: {

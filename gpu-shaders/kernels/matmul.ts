@@ -61,6 +61,7 @@ function tileBody(k: KernelText, w: KernelWriter, s: MatmulSizes, { ta, tb }: Ma
   const rows = range(t.rm);
   const cols = range(t.cn);
   const tail = s.k % 4;
+  const scales = tb && ldb === b.rowLength;
   const step = (kq: string, bound: number | null) =>
     [
       loadA(a, s, ta, t, kq, bound),
@@ -75,7 +76,7 @@ function tileBody(k: KernelText, w: KernelWriter, s: MatmulSizes, { ta, tb }: Ma
 ${place(k, s, t)}
   let aBase = gid.z * ${s.m * s.k}u;
   let bBase = ${s.sharedB ? '0u' : `gid.z * ${s.k * s.n}u`};
-  ${rows.flatMap((i) => cols.map((c) => `var c${i}_${c} = vec4f();`)).join(' ')}
+  ${rows.flatMap((i) => cols.map((c) => `var c${i}_${c} = vec4f();`)).join(' ')}${scales ? columnScales(b, s, t) : ''}
   for (var kq = 0u; kq < ${Math.floor(s.k / 4)}u; kq++) {
 ${step('kq', null)}
   }
@@ -158,30 +159,53 @@ function scalarA(i: number, u: number, ta: boolean): string {
   return ta ? `a${u}_${i >> 2}[${i & 3}]` : `a${i}[${u}]`;
 }
 
+/** Column `n` of the tile, at the latest the last of b. */
+const columnOf = (s: MatmulSizes, t: Tile, n: number) =>
+  s.n % (4 * t.cn) ? `min(col + ${n}u, ${s.n - 1}u)` : `(col + ${n}u)`;
+
+/** The scales of an int8 b whose rows are the result's columns: read once, before k is walked. */
+function columnScales(b: Access, s: MatmulSizes, t: Tile): string {
+  const scales = range(4 * t.cn).map(
+    (n) => `let s${n} = ${b.scale(`bBase / ${s.k}u + ${columnOf(s, t, n)}`)};`,
+  );
+  return `\n  ${scales.join(' ')}`;
+}
+
 /** The tile's share of b for four steps of k, as vec4s along columns. */
 function loadB(b: Access, s: MatmulSizes, tb: boolean, t: Tile, kq: string, bound: number | null): string {
   if (!tb) {
+    // Rows of b are steps of k: so are the scales of an int8 one.
+    const scaled = b.rowLength === s.n;
     return range(bound ?? 4)
-      .flatMap((u) =>
-        range(t.cn).map((c) => {
-          const kk = `(4u * ${kq} + ${u}u)`;
+      .map((u) => {
+        const kk = `(4u * ${kq} + ${u}u)`;
+        const scale = scaled ? `s${u}` : undefined;
+        const loads = range(t.cn).map((c) => {
           if (s.n % 4 === 0) {
             const col = s.n % (4 * t.cn) ? `min(col / 4u + ${c}u, ${s.n / 4 - 1}u)` : `(col / 4u + ${c}u)`;
-            return `    let b${c}_${u} = ${b.at4(`bBase / 4u + ${kk} * ${s.n / 4}u + ${col}`)};`;
+            return `    let b${c}_${u} = ${b.at4(`bBase / 4u + ${kk} * ${s.n / 4}u + ${col}`, scale)};`;
           }
           const parts = range(4).map((j) =>
-            b.at(`bBase + ${kk} * ${s.n}u + min(col + ${4 * c + j}u, ${s.n - 1}u)`),
+            b.at(`bBase + ${kk} * ${s.n}u + min(col + ${4 * c + j}u, ${s.n - 1}u)`, scale),
           );
           return `    let b${c}_${u} = vec4f(${parts.join(', ')});`;
-        }),
-      )
+        });
+        return [
+          ...(scale ? [`    let ${scale} = ${b.scale(`bBase / ${s.n}u + ${kk}`)};`] : []),
+          ...loads,
+        ].join('\n');
+      })
       .join('\n');
   }
+  const scaleOf = (n: number) => (b.rowLength === s.k ? `s${n}` : undefined);
   const loads = range(4 * t.cn).map((n) => {
-    const col = s.n % (4 * t.cn) ? `min(col + ${n}u, ${s.n - 1}u)` : `(col + ${n}u)`;
-    if (s.k % 4 === 0) return `    let t${n} = ${b.at4(`bBase / 4u + ${col} * ${s.k / 4}u + ${kq}`)};`;
+    const col = columnOf(s, t, n);
+    if (s.k % 4 === 0)
+      return `    let t${n} = ${b.at4(`bBase / 4u + ${col} * ${s.k / 4}u + ${kq}`, scaleOf(n))};`;
     const parts = range(4).map((u) =>
-      bound !== null && u >= bound ? '0.0' : b.at(`bBase + ${col} * ${s.k}u + 4u * ${kq} + ${u}u`),
+      bound !== null && u >= bound
+        ? '0.0'
+        : b.at(`bBase + ${col} * ${s.k}u + 4u * ${kq} + ${u}u`, scaleOf(n)),
     );
     return `    let t${n} = vec4f(${parts.join(', ')});`;
   });

@@ -81,12 +81,17 @@ function alongDepth(x: Access, base: string, { width, depth, first }: Side): str
   const row = `min(${first} * ${TILE}u + lane / ${DEPTH / 4}u, ${width - 1}u)`;
   const at = `k0 + 4u * (lane % ${DEPTH / 4}u)`;
   if (depth % 4 === 0) {
-    const value = x.at4(`(${base} + ${row} * ${depth}u + min(${at}, ${depth - 4}u)) / 4u`);
+    const scale = rowScale(x, base, depth, row);
+    const value = x.at4(`(${base} + ${row} * ${depth}u + min(${at}, ${depth - 4}u)) / 4u`, scale);
     return depth % DEPTH === 0 ? value : `select(vec4f(), ${value}, ${at} < ${depth}u)`;
   }
   return four((j) => {
     const k = `${at} + ${j}u`;
-    return `select(0.0, ${x.at(`${base} + ${row} * ${depth}u + min(${k}, ${depth - 1}u)`)}, ${k} < ${depth}u)`;
+    const value = x.at(
+      `${base} + ${row} * ${depth}u + min(${k}, ${depth - 1}u)`,
+      rowScale(x, base, depth, row),
+    );
+    return `select(0.0, ${value}, ${k} < ${depth}u)`;
   });
 }
 
@@ -95,12 +100,17 @@ function alongRows(x: Access, base: string, { width, depth, first }: Side): stri
   const k = `k0 + lane / ${SIDE}u`;
   const start = `${base} + min(${k}, ${depth - 1}u) * ${width}u`;
   const row = `${first} * ${TILE}u + 4u * (lane % ${SIDE}u)`;
+  const scale = rowScale(x, base, width, `min(${k}, ${depth - 1}u)`);
   const value =
     width % 4 === 0
-      ? x.at4(`(${start} + min(${row}, ${width - 4}u)) / 4u`)
-      : four((j) => x.at(`${start} + min(${row} + ${j}u, ${width - 1}u)`));
+      ? x.at4(`(${start} + min(${row}, ${width - 4}u)) / 4u`, scale)
+      : four((j) => x.at(`${start} + min(${row} + ${j}u, ${width - 1}u)`, scale));
   return depth % DEPTH === 0 ? value : `select(vec4f(), ${value}, ${k} < ${depth}u)`;
 }
+
+/** The scale of a row of an int8 factor, where its rows are those that the product walks. */
+const rowScale = (x: Access, base: string, length: number, row: string) =>
+  x.rowLength === length ? x.scale(`${base} / ${length}u + ${row}`) : undefined;
 
 const four = (part: (j: number) => string) => `vec4f(${range(4).map(part).join(', ')})`;
 

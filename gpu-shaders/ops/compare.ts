@@ -70,7 +70,7 @@ export const clamp = (x: Tensor, low: number, high: number): Tensor => minimum(m
 export const where = (condition: Tensor, a: Operand, b: Operand): Tensor =>
   trace(whereOp, [condition, lift(a), lift(b)], undefined)[0];
 
-/** The values as another type; f16 storage comes out as f32. No gradient. */
-export function cast(x: Tensor, dtype: Exclude<DType, 'f16'>): Tensor {
+/** The values as another type; storage types come out as f32. No gradient. */
+export function cast(x: Tensor, dtype: 'f32' | 'i32' | 'u32'): Tensor {
   return x.dtype === dtype ? x : trace(castOp, [x], dtype)[0];
 }

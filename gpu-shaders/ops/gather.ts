@@ -1,6 +1,7 @@
 import type { Op } from '../graph/op.ts';
 import { type Shape, ShapeError, sizeOf, type Tensor, trace } from '../graph/tensor.ts';
 import { flatKernel } from '../kernels/rows.ts';
+import { add } from './elementwise.ts';
 
 function checkIds(name: string, ids: Tensor): void {
   if (ids.dtype !== 'i32' && ids.dtype !== 'u32')
@@ -10,10 +11,12 @@ function checkIds(name: string, ids: Tensor): void {
 interface TableAttrs {
   rows: number;
   width: number;
+  /** The id that names the table's first row. */
+  first: number;
 }
 
-/** An id, negative ones included, as a u32 that is out of range where it names no row. */
-const id = (text: string) => `u32(${text})`;
+/** An id, negative ones included, as a u32 that is out of range where it names no row: what lies below wraps. */
+const id = (text: string, first = 0) => (first ? `(u32(${text}) - ${first}u)` : `u32(${text})`);
 
 const gatherOp: Op<TableAttrs> = {
   name: 'gatherRows',
@@ -21,7 +24,7 @@ const gatherOp: Op<TableAttrs> = {
   gradient: ({ inputs: [, ids], dys, attrs }) => [trace(scatterOp, [dys[0]!, ids], attrs)[0], null],
   lower: {
     kind: 'point',
-    body: (w, { rows, width }) => `  let id = ${id(w.read(1, `i / ${width}u`))};
+    body: (w, { rows, width, first }) => `  let id = ${id(w.read(1, `i / ${width}u`), first)};
   var value = 0.0;
   if (id < ${rows}u) { value = ${w.read(0, `id * ${width}u + i % ${width}u`)}; }`,
   },
@@ -39,7 +42,7 @@ const scatterOp: Op<TableAttrs> = {
     kind: 'kernels',
     // The table is first cleared and then written row by row, so nothing can ride behind a single write.
     fuses: false,
-    emit: (w, { rows, width }) => {
+    emit: (w, { rows, width, first }) => {
       const n = sizeOf(w.inputs[1].shape);
       // For each place the next one with its id (n at the end of a chain), then whether it begins a chain.
       const chains = w.scratch(2 * n, 'u32');
@@ -53,12 +56,12 @@ const scatterOp: Op<TableAttrs> = {
   var before = 0u;
   while (before < i && ${ids.at('before')} != own) { before++; }
   ${out.set('i', 'next')}
-  ${out.set(`${n}u + i`, `select(0u, 1u, before == i && ${id('own')} < ${rows}u)`)}`;
+  ${out.set(`${n}u + i`, `select(0u, 1u, before == i && ${id('own', first)} < ${rows}u)`)}`;
       });
       flatKernel(w, 'sum', n * width, (k) => {
         const dy = k.tensor(w.inputs[0]);
         const chain = k.bind(chains);
-        const row = id(k.tensor(w.inputs[1]).at('place'));
+        const row = id(k.tensor(w.inputs[1]).at('place'), first);
         return `  let place = i / ${width}u;
   if (${chain.at(`${n}u + place`)} == 0u) { return; }
   let d = i % ${width}u;
@@ -71,15 +74,29 @@ const scatterOp: Op<TableAttrs> = {
 };
 
 /**
- * Rows of `table` [V, D] (f32 or f16) named by `ids` [...] (i32 or u32): [..., D]; zeros for an id outside [0, V).
- * The gradient adds rows in a fixed order.
+ * Rows of `table` [V, D] (f32 or f16) named by `ids` [...] (i32 or u32), its first row being number `first`: [..., D];
+ * zeros for an id that names none. The gradient adds rows in a fixed order.
  */
-export function gatherRows(table: Tensor, ids: Tensor): Tensor {
+export function gatherRows(table: Tensor, ids: Tensor, first = 0): Tensor {
   checkIds('gatherRows', ids);
   const [rows, width] = table.shape;
   if (table.shape.length !== 2)
     throw new ShapeError(`gatherRows: the table [${table.shape}] is not a matrix.`);
-  return trace(gatherOp, [table, ids], { rows, width })[0];
+  return trace(gatherOp, [table, ids], { rows, width, first })[0];
+}
+
+/**
+ * Rows named by `ids` [...] of a table that comes in bands of rows, one after the other: [..., D]. A table of a
+ * vocabulary may be larger than what a kernel can bind; each band is read by itself, and all but one give zeros.
+ */
+export function embedding(bands: readonly Tensor[], ids: Tensor): Tensor {
+  let first = 0;
+  const parts = bands.map((band) => {
+    const part = gatherRows(band, ids, first);
+    first += band.shape[0];
+    return part;
+  });
+  return parts.reduce((sum, part) => add(sum, part));
 }
 
 const oneHotOp: Op<{ shape: Shape }> = {

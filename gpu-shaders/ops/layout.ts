@@ -1,6 +1,7 @@
 import type { Op } from '../graph/op.ts';
 import {
   type DType,
+  isQuantised,
   type Node,
   type Shape,
   ShapeError,
@@ -13,8 +14,8 @@ import {
 import { literal } from './map.ts';
 import { reshape } from './reshape.ts';
 
-/** What comes out of a kernel that moves elements: f16 storage is unpacked. */
-const moved = (dtype: DType): DType => (dtype === 'f16' ? 'f32' : dtype);
+/** What comes out of a kernel that moves elements: storage types are unpacked. */
+const moved = (dtype: DType): DType => (dtype === 'f16' || isQuantised(dtype) ? 'f32' : dtype);
 
 const zeroOf = (dtype: DType, value = 0) => (moved(dtype) === 'f32' ? literal(value) : `${dtype}(${value})`);
 

@@ -59,7 +59,8 @@ function resample(e: Emitter, { inputs: [x], outputs: [y], attrs }: Node): void 
 
 /** Ids outside the table give zeros. */
 function gatherRows(e: Emitter, { inputs: [table, ids], outputs: [y], attrs }: Node): void {
-  const id = e.value(ids);
+  const first = attrs.first as number;
+  const id = first ? e.node('Sub', [e.value(ids), e.int32(Int32Array.of(first), [])]) : e.value(ids);
   const last = e.int32(Int32Array.of((attrs.rows as number) - 1), []);
   const near = e.node('Clip', [id, e.int32(Int32Array.of(0), []), last]);
   const rows = e.node('Gather', [e.value(table), near], { axis: 0 });

@@ -138,6 +138,25 @@ function attention(e: Emitter, { inputs: [q, k, v, bias], outputs: [y], attrs }:
   e.set(y, e.reshape(back, y.shape));
 }
 
+/** The halves of each head, turned by their token's angles. */
+function rotary(e: Emitter, { inputs: [x, table], outputs: [y], attrs }: Node): void {
+  const { head, sign } = attrs as { head: number; sign: number };
+  const [batch, tokens, width] = x.shape;
+  const cut = (value: string, at: number, axis: number) =>
+    e.node('Slice', [value, e.ints([(at * head) / 2]), e.ints([((at + 1) * head) / 2]), e.ints([axis])]);
+  const heads = e.reshape(e.value(x), [batch, tokens, width / head, head]);
+  const angles = e.node('Unsqueeze', [e.value(table), e.ints([-2])]);
+  const rank = table.shape.length + 1;
+  const [a, b] = [cut(heads, 0, 3), cut(heads, 1, 3)];
+  const [cos, sin] = [cut(angles, 0, rank - 1), cut(angles, 1, rank - 1)];
+  const [lower, upper] = sign === 1 ? ['Sub', 'Add'] : ['Add', 'Sub'];
+  const turned = [
+    e.node(lower, [e.node('Mul', [a, cos]), e.node('Mul', [b, sin])]),
+    e.node(upper, [e.node('Mul', [b, cos]), e.node('Mul', [a, sin])]),
+  ];
+  e.set(y, e.reshape(e.node('Concat', turned, { axis: 3 }), y.shape));
+}
+
 function causalMask(queries: number, keys: number): Float32Array {
   const mask = new Float32Array(queries * keys);
   for (let i = 0; i < queries; i++)
@@ -153,4 +172,5 @@ export const productRows: Record<string, Row> = {
   maxPool: pool('MaxPool'),
   avgPool: pool('AveragePool'),
   attention,
+  rotary,
 };

@@ -66,6 +66,18 @@ export interface MaskEdit {
   part: { top: number; left: number; bottom: number; right: number };
 }
 
+/** Chooses the masks of a sparse method anew; what is in the old and the new one keeps its value. */
+export interface MaskRenewal {
+  /** Modules by path; null for all. */
+  paths: string[] | null;
+  /** A value of the method's own setting for its mask, e.g. `snip`. */
+  criterion: string;
+  /** Share of each module's weights, in per cent; up to what the run began with. */
+  density: number;
+  /** Start of what is drawn. */
+  seed: number;
+}
+
 /** A named choice of target modules, e.g. "query and value". */
 export interface ModulePreset {
   id: string;

@@ -1,12 +1,13 @@
 import { abs, add, mul, reduceSum } from '../../gpu-shaders/index.ts';
 import type { ModuleCard, Settings } from '../describe.ts';
 import { loraSettings, loraTargets } from './loraParts.ts';
-import { drawn, type SparseUpdate, strongest, switchIn } from './math/sparse.ts';
+import { drawn, strongest, switchIn } from './math/sparse.ts';
 import {
   type Attachment,
   type LiveTensors,
   type Method,
   MethodError,
+  type ModuleUpdate,
   type Refresh,
   type Tensors,
 } from './method.ts';
@@ -147,6 +148,8 @@ export const ltSft: Method = {
     return merged;
   },
 
+  toSparse: (attachment, settings, tensors) => sftUpdates(attachment, settings, tensors),
+
   masks(attachment, tensors) {
     if (!isChosen(attachment, tensors)) return [];
     return attachment.targets.map((path) => {
@@ -242,12 +245,14 @@ export function sftUpdates(
   attachment: Pick<Attachment, 'targets'>,
   settings: Settings,
   tensors: Tensors,
-): (SparseUpdate & { path: string })[] {
+): ModuleUpdate[] {
   const scale = settings.scale as number;
   return attachment.targets.map((path) => {
     const { data } = tensors.get(names(path).delta)!;
     const mask = tensors.get(names(path).mask)!.data;
     const positions = setOf(mask).filter((p) => data[p] !== 0);
-    return { path, positions, values: Float32Array.from(positions, (p) => data[p] * scale) };
+    const rows = tensors.get(names(path).mask)!.shape[0];
+    const values = Float32Array.from(positions, (p) => data[p] * scale);
+    return { path, rows, columns: data.length / rows, positions, values };
   });
 }

@@ -1,8 +1,17 @@
 import type { Tensor } from '../../gpu-shaders/index.ts';
 import type { UpdateRule } from '../../gpu-shaders/state.ts';
 import type { JsonObject } from '../checkpoints/folder.ts';
-import type { AttentionCard, BranchCard, MaskEdit, MethodCard, ModuleCard, Settings } from '../describe.ts';
+import type {
+  AttentionCard,
+  BranchCard,
+  MaskEdit,
+  MaskRenewal,
+  MethodCard,
+  ModuleCard,
+  Settings,
+} from '../describe.ts';
 import type { Interception } from '../scope.ts';
+import type { SparseUpdate } from './math/sparse.ts';
 
 /** What a method is told of the model it attaches to. */
 export interface ModelDescription {
@@ -170,12 +179,31 @@ export interface SparseMask {
   indices: Uint32Array;
 }
 
+/** Values that a method adds to some entries of a module's weight seen as a matrix. */
+export interface ModuleUpdate extends SparseUpdate {
+  path: string;
+  rows: number;
+  columns: number;
+}
+
 /** What painting a mask changes. */
 export interface Painted {
   /** New values of parameters and buffers, by name. */
   tensors: Map<string, Float32Array>;
   /** Elements of parameters that now stand for another weight, so that the optimiser must forget the old one's moments. */
   fresh: Map<string, readonly number[]>;
+}
+
+export interface Renew {
+  /** The setting that names the criteria. */
+  setting: string;
+  masks(
+    model: ModelDescription,
+    attachment: Attachment,
+    tensors: Tensors,
+    renewal: MaskRenewal,
+    base: Base,
+  ): Promise<Painted>;
 }
 
 /** One parameter-efficient method. Adding one touches its file, the list in `index.ts` and a row in the matrix test. */
@@ -185,6 +213,8 @@ export interface Method {
   attach(model: ModelDescription, settings: Settings): Attachment;
   /** The trained update as low-rank factors, for PEFT's LoRA, diffusers and kohya files; absent where there is no such form. */
   toLowRank?(attachment: Attachment, settings: Settings, tensors: Tensors): LowRankUpdate[];
+  /** The trained update as entries of the weights; where it is, the method merges and sums exactly as them. */
+  toSparse?(attachment: Attachment, settings: Settings, tensors: Tensors): ModuleUpdate[];
   /** Settings and tensors from a file's factors. */
   fromLowRank?(updates: readonly LowRankUpdate[]): { settings: Settings; tensors: Tensors };
   /** PEFT's own type for this method, where it has one. */
@@ -202,6 +232,8 @@ export interface Method {
   masks?(attachment: Attachment, tensors: Tensors): SparseMask[];
   /** The mask with a part painted in or out; absent where masks are the method's own business. */
   paint?(attachment: Attachment, tensors: Tensors, edit: MaskEdit): Painted;
+  /** Masks chosen anew by a criterion; absent where the method has none. Throws `MethodError` for what does not fit. */
+  renew?: Renew;
 }
 
 /** Settings that cannot be attached to this model. */

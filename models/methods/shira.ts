@@ -123,6 +123,7 @@ export const shira: Method = {
     return merged;
   },
 
+  toSparse: shiraUpdates,
   masks: (attachment, tensors) => attachment.targets.map((path) => shiraMask(path, tensors)),
   paint: paintLayout,
   peft: shiraForm,

@@ -3,6 +3,7 @@ import type { SparseUpdate } from './math/sparse.ts';
 import {
   MethodError,
   type ModelDescription,
+  type ModuleUpdate,
   type PeftContent,
   type PeftForm,
   type Tensors,
@@ -10,13 +11,6 @@ import {
 import { shiraNames, shiraUpdates } from './shiraMask.ts';
 
 const INDICES = '.shira_indices';
-
-/** A sparse update of one module's weight, seen as a matrix. */
-export interface ModuleUpdate extends SparseUpdate {
-  path: string;
-  rows: number;
-  columns: number;
-}
 
 /**
  * PEFT's SHIRA: `shira_weight` [n] and `shira_indices` [2, n], rows then columns, with n = r (in + out) in every module

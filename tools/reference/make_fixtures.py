@@ -3,6 +3,7 @@
 import torch
 
 import adamw
+import audio
 import checkpoints
 import images
 import ops
@@ -24,6 +25,7 @@ def main() -> None:
     peft_low_rank.write()
     peft_others.write()
     peft_sparse.write()
+    audio.write()
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import { BindingError } from './compile/plan.ts';
 import type { Target } from './compile/target.ts';
 import type { Gpu } from './device.ts';
 import { byteSize, type DType, type TensorType } from './graph/tensor.ts';
@@ -70,6 +71,7 @@ export class State {
       if (group && keyOf(group) === keyOf(rule)) group.to = offset / 4;
       else this.groups.push({ ...fullRule(rule), from, to: offset / 4 });
     }
+    if (offset > gpu.maxBinding) throw new BindingError('All that is trained', offset, gpu.maxBinding);
     this.flatBytes = offset;
     this.values = gpu.buffer(offset, 'trainable values');
     this.gradients = gpu.buffer(offset, 'gradients');
@@ -81,7 +83,10 @@ export class State {
     return [...this.layout.keys()];
   }
 
-  /** Uploads a frozen or a mutable tensor in its storage type; one that is there already is overwritten in place. */
+  /**
+   * Uploads a frozen or a mutable tensor in its storage type; one that is there already is overwritten in place. Throws
+   * `BindingError` for one that no buffer of this device can hold.
+   */
   setFrozen(name: string, data: ArrayBufferView): void {
     const bytes = Math.ceil(data.byteLength / 4) * 4;
     const known = this.frozen.get(name);
@@ -89,6 +94,8 @@ export class State {
       throw new Error(`'${name}' takes ${known.bytes} bytes, ${bytes} were given.`);
     // What was computed from the weight that was there stays with the programs that read it; later ones compute anew.
     if (known && !this.mutable.has(name)) this.folded.clear();
+    const { maxBufferSize } = this.gpu.device.limits;
+    if (bytes > maxBufferSize) throw new BindingError(`The weight '${name}'`, bytes, maxBufferSize);
     const { buffer } = known ?? { buffer: this.gpu.buffer(bytes, name) };
     let source = data;
     if (bytes !== data.byteLength) {

@@ -34,6 +34,8 @@ export interface ProgramSpec extends Pick<ScheduleRequest, 'outputs' | 'memory'>
   /** Gradients to leave in the state's flat buffer, by the trainable's name. */
   gradients?: ReadonlyMap<string, Tensor>;
   tail?: Tail;
+  /** Largest binding, in bytes; the device's where absent. */
+  limit?: number;
   /** Kernel forms to use instead of the measured ones. */
   target?: Target;
   /** Switches that are not at their default, which is on. */
@@ -46,12 +48,12 @@ const SMALL = 65536;
 /** Compiles traced outputs into a program over `state`. Constants are folded here, by a program that runs once. */
 export async function compile(state: State, spec: ProgramSpec): Promise<Program> {
   const { gpu } = state;
-  const { outputs, memory } = spec;
+  const { outputs, memory, limit = gpu.maxBinding } = spec;
   const placed = new Map([...(spec.gradients ?? [])].map(([name, t]) => [t, `g:${name}`]));
   const optimise = { ...everyOptimisation, ...spec.optimise };
   const target =
     spec.target ?? (await targetFor(state, [...Object.values(outputs), ...placed.keys()], optimise));
-  const plan = schedule({ outputs, placed, limit: gpu.maxBinding, memory, target, optimise });
+  const plan = schedule({ outputs, placed, limit, memory, target, optimise });
   for (const t of spec.tail?.inputs ?? []) plan.leaves.set(`p:input:${(t.node.attrs as InputAttrs).name}`, t);
   for (const [name, bytes] of Object.entries(spec.tail?.outputs ?? {}))
     plan.outputs.set(name, { key: `o:${name}`, dtype: 'f32', bytes });
@@ -234,7 +236,11 @@ class Builder {
   private leafSlice(t: Tensor, folded: Folded): Slice {
     const known = folded.get(t);
     if (known) return known;
-    if (isParameter(t)) return this.state.slice((t.node.attrs as ParameterAttrs).name);
+    if (isParameter(t)) {
+      const { name, band } = t.node.attrs as ParameterAttrs;
+      const slice = this.state.slice(name);
+      return band ? { ...slice, offset: slice.offset + band.offset, bytes: byteSize(t) } : slice;
+    }
     const { data } = t.node.attrs as ConstantAttrs;
     const buffer = this.own(data.byteLength, 'constant');
     this.gpu.device.queue.writeBuffer(buffer, 0, data as BufferSource);

@@ -73,6 +73,17 @@ export class MemoryError extends Error {
   }
 }
 
+/** A stored tensor, or all trained values together, are larger than this device can hold or bind in one piece. */
+export class BindingError extends Error {
+  override name = 'BindingError';
+  constructor(what: string, bytes: number, limit: number) {
+    const [needed, most] = [bytes, limit].map((n) => Math.ceil(n / 2 ** 20));
+    super(
+      `${what} takes ${needed} MiB, and this GPU takes at most ${most} MiB in one piece. Choose a smaller form for the frozen weights (f16, int8 or nf4), fewer trained modules, or a smaller backbone.`,
+    );
+  }
+}
+
 /** A step's values need more memory than the limit, however much is computed again. */
 export class MemoryLimitError extends Error {
   override name = 'MemoryLimitError';

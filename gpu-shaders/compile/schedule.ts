@@ -8,11 +8,12 @@ import {
 } from '../graph/leaves.ts';
 import { livenessOf } from '../graph/split.ts';
 import { byteSize, isQuantised, nodesOf, packedLayout, type Tensor } from '../graph/tensor.ts';
+import { inBands } from './bands.ts';
 import { emitGroup } from './emit.ts';
 import { fuse, isInline, rootOf } from './fuse.ts';
 import { everyOptimisation, type Optimisations } from './options.ts';
 import { packWeights } from './pack.ts';
-import { type Lifetime, MemoryLimitError, type MemoryPlan, planMemory } from './plan.ts';
+import { BindingError, type Lifetime, MemoryLimitError, type MemoryPlan, planMemory } from './plan.ts';
 import { Recomputation } from './recompute.ts';
 import type { Target } from './target.ts';
 import type { KernelCall, Place } from './writer.ts';
@@ -60,7 +61,9 @@ export interface ScheduleRequest {
  */
 export function schedule(request: ScheduleRequest): Schedule {
   const { memory, optimise = everyOptimisation } = request;
-  const traced = optimise.fold && optimise.pack && request.target.packed ? packed(request) : request;
+  const banded = rewritten(request, (outputs) => inBands(outputs, request.limit));
+  const traced =
+    optimise.fold && optimise.pack && request.target.packed ? rewritten(banded, packWeights) : banded;
   const whole = lowered(traced);
   if (memory === undefined || arenaBytes(whole) <= memory) return whole;
   if (!optimise.recompute) throw new MemoryLimitError(memory, arenaBytes(whole));
@@ -70,11 +73,14 @@ export function schedule(request: ScheduleRequest): Schedule {
 const arenaBytes = ({ plan }: Schedule) => plan.arenas.reduce((a, b) => a + b, 0);
 const flopsIn = ({ calls }: Schedule) => calls.reduce((n, c) => n + c.flops, 0);
 
-/** The request with frozen matrices in the order that products read. */
-function packed(request: ScheduleRequest): ScheduleRequest {
+/** The request with all its values as `change` makes them. */
+function rewritten(
+  request: ScheduleRequest,
+  change: (values: readonly Tensor[]) => Tensor[],
+): ScheduleRequest {
   const names = Object.keys(request.outputs);
   const placed = [...(request.placed ?? [])];
-  const now = packWeights([...Object.values(request.outputs), ...placed.map(([t]) => t)]);
+  const now = change([...Object.values(request.outputs), ...placed.map(([t]) => t)]);
   return {
     ...request,
     outputs: Object.fromEntries(names.map((name, i) => [name, now[i]])),
@@ -148,6 +154,12 @@ function lowered({
       key = external ? leafKey(root) : `t:${root.node.id}.${root.output}`;
       keys.set(root, key);
       if (external) leaves.set(key, root);
+      if (isParameter(root) && byteSize(root) > limit)
+        throw new BindingError(
+          `The weight '${(root.node.attrs as ParameterAttrs).name}'`,
+          byteSize(root),
+          limit,
+        );
     }
     const place = { key, dtype: root.dtype, bytes: byteSize(root) };
     return isQuantised(root.dtype) ? { ...place, packed: packedLayout(root) } : place;
@@ -176,7 +188,10 @@ function lowered({
 }
 
 function leafKey(t: Tensor): string {
-  if (isParameter(t)) return `p:param:${(t.node.attrs as ParameterAttrs).name}`;
+  if (isParameter(t)) {
+    const { name, band } = t.node.attrs as ParameterAttrs;
+    return band ? `p:param:${name}@${band.offset}` : `p:param:${name}`;
+  }
   if (isInput(t)) return `p:input:${(t.node.attrs as InputAttrs).name}`;
   if (isConstant(t)) return `p:const:${t.node.id}:${(t.node.attrs as ConstantAttrs).shape.join('x')}`;
   return `p:folded:${t.node.id}.${t.output}`;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { gradients } from '../graph/gradient.ts';
 import { input, parameter } from '../graph/leaves.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import type { QuantisedDType, Tensor } from '../graph/tensor.ts';
 import { attention } from '../ops/attention.ts';
 import { crossEntropy } from '../ops/classify.ts';
 import { conv2d } from '../ops/conv2d.ts';
@@ -24,6 +24,12 @@ const weight = (name: string, ...shape: number[]) => parameter(name, shape);
 const dense = () => add(gelu(linear(x(70, 32), weight('w', 64, 32), weight('b', 64))), input('r', [70, 64]));
 const norm = (width: number) => layerNorm(x(6, width), weight('g', width), weight('b', width), 1e-5);
 
+function quantised(dtype: QuantisedDType): Tensor[] {
+  const a = parameter('a', [70, 32], { trainable: true });
+  const y = linear(a, parameter('w', [64, 32], { dtype }));
+  return [y, ...gradients(reduceSum(mul(y, input('d', [70, 64]))), [a]).map(copy)];
+}
+
 function attentionStep(): Tensor[] {
   const [q, k, v] = ['q', 'k', 'v'].map((n) => parameter(n, [2, 6, 8], { trainable: true }));
   const out = attention(q, k, v, { heads: 2 });
@@ -38,6 +44,9 @@ const cases: Record<string, Case> = {
   'product, tall': { build: () => [dense()], target: { product: 'tall', packed: true } },
   'product, shared': { build: () => [dense()], target: { product: 'shared' } },
   'product, shared, f16': { build: () => [dense()], target: { product: 'shared', half: true } },
+  'product and gradient, int8 weight': { build: () => quantised('int8'), target: { product: 'tall' } },
+  'product and gradient, nf4 weight': { build: () => quantised('nf4') },
+  'product, int8 weight, shared': { build: () => quantised('int8'), target: { product: 'shared' } },
   'low-rank product': { build: () => [linear(x(70, 32), parameter('a', [8, 32], { trainable: true }))] },
   'attention, forward and backward': { build: attentionStep },
   'layer norm': { build: () => [norm(12)] },

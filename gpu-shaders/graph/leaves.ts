@@ -9,6 +9,13 @@ export interface ParameterAttrs {
   trainable: boolean;
   /** Not trained, but rewritten between steps now and then (a mask, a basis): nothing that reads it may be cached. */
   mutable: boolean;
+  /** This leaf is a part of the stored tensor of that name. */
+  band?: Band;
+}
+
+/** Where a part of a stored tensor begins, in bytes. */
+export interface Band {
+  offset: number;
 }
 
 const parameterOp: Op<ParameterAttrs> = {
@@ -28,6 +35,11 @@ export function parameter(
   }: { dtype?: DType; trainable?: boolean; mutable?: boolean } = {},
 ): Tensor {
   return trace(parameterOp, [], { name, shape, dtype, trainable, mutable })[0];
+}
+
+/** A part of a frozen parameter's elements, from a byte offset on, as a leaf of its own. */
+export function bandOf(whole: Tensor, shape: Shape, band: Band): Tensor {
+  return trace(parameterOp, [], { ...(whole.node.attrs as ParameterAttrs), shape, band })[0];
 }
 
 export interface InputAttrs {

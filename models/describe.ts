@@ -22,7 +22,12 @@ export interface Setting {
   primary: boolean;
   /** Takes effect at the next step of a running training. */
   live: boolean;
+  /** What a backbone must read for it to be asked; absent where that does not matter. */
+  modality?: Modality;
 }
+
+/** What kind of data a backbone reads. */
+export type Modality = 'image' | 'text' | 'audio';
 
 export type Settings = Record<string, number | boolean | string | string[]>;
 
@@ -100,8 +105,17 @@ export interface BackboneCard {
   blocks: number;
   modules: ModuleCard[];
   presets: ModulePreset[];
-  /** Input side in pixels: default and allowed multiples. */
-  imageSize: { default: number; min: number; max: number; multiple: number };
+  /** What it reads. */
+  modality: Modality;
+  /** Side of a picture, tokens of a text or seconds of a sound: default and allowed multiples; the setting that holds it. */
+  size: {
+    default: number;
+    min: number;
+    max: number;
+    multiple: number;
+    unit: 'px' | 'tokens' | 's';
+    setting: string;
+  };
   /** Training settings that fit this backbone, by key; they override the general defaults. */
   defaults: Settings;
 }

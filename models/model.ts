@@ -1,10 +1,13 @@
 import { input, parameter, sizeOf, type Tensor } from '../gpu-shaders/index.ts';
-import type { Backbone, DiskPart, VisionOutput } from './backbones/backbone.ts';
+import type { Backbone, BackboneOutput, DiskPart, Head, Inputs, SampleInput } from './backbones/backbone.ts';
 import { type DiskPlace, locate } from './backbones/names.ts';
 import type { Checkpoint } from './checkpoints/safetensors.ts';
-import type { AttentionCard, BranchCard, ModuleCard } from './describe.ts';
+import type { AttentionCard, BranchCard, ModuleCard, Settings } from './describe.ts';
 import type { ModelDescription } from './methods/method.ts';
 import { type Interception, Scope, type Weights } from './scope.ts';
+
+/** The setting that holds a sample's size, by its unit. */
+export const sizeSetting = { px: 'image_size', tokens: 'max_length', s: 'seconds' } as const;
 
 /** A frozen parameter as the traced backbone reads it. */
 interface StoredParameter extends DiskPlace {
@@ -36,11 +39,16 @@ export class Model<C = unknown> implements ModelDescription {
     return this.backbone.blocks(this.config);
   }
 
+  /** Whether the checkpoint has the parameter of that path. */
+  has(path: string): boolean {
+    return locate(this.checkpoint, this.backbone, path) !== undefined;
+  }
+
   /** Weights as traced parameters: matrices keep a half-precision checkpoint's f16, vectors are widened to f32. */
   weights(): Weights {
     const known = new Map<string, Tensor>();
     return {
-      has: (path) => locate(this.checkpoint, this.backbone, path) !== undefined,
+      has: (path) => this.has(path),
       parameter: (path) => {
         let t = known.get(path);
         if (!t) {
@@ -67,10 +75,40 @@ export class Model<C = unknown> implements ModelDescription {
     return part ? bandOf(all, part) : all;
   }
 
-  /** Traces the backbone on pixels [batch, 3, side, side], with methods stepping in. */
-  trace(pixels: Tensor, interceptions: readonly Interception[] = []): VisionOutput {
+  get head(): Head {
+    return this.backbone.head(this.config);
+  }
+
+  /** Whether a parameter of that name is the head's. */
+  isHead(name: string): boolean {
+    const { path, hidden } = this.head;
+    return [path, ...hidden.map((h) => h.path)].some((p) => name.startsWith(`${p}.`));
+  }
+
+  /** Side, tokens or seconds of its samples under these settings. */
+  sizeIn(settings: Settings): number {
+    return settings[sizeSetting[this.backbone.size(this.config).unit]] as number;
+  }
+
+  /** Inputs of one sample of that size. */
+  sampleInputs(size: number): SampleInput[] {
+    return this.backbone.inputs(this.config, size);
+  }
+
+  /** A batch of samples of that size as inputs of a trace, by name. */
+  inputs(batch: number, size: number): Inputs {
+    return Object.fromEntries(
+      this.sampleInputs(size).map(({ name, shape, dtype }) => [
+        name,
+        input(name, [batch, ...shape], { dtype, sample: true }),
+      ]),
+    );
+  }
+
+  /** Traces the backbone on a batch, with methods stepping in. */
+  trace(inputs: Inputs, interceptions: readonly Interception[] = []): BackboneOutput {
     const scope = new Scope({ weights: this.weights(), interceptions });
-    return this.backbone.forward(scope, pixels, this.config);
+    return this.backbone.forward(scope, inputs, this.config);
   }
 
   /** Throws `CheckpointError` where the checkpoint lacks it. */
@@ -113,8 +151,7 @@ export class Model<C = unknown> implements ModelDescription {
         layerNorm: (path) => this.norms.push({ path, block: block(path) }),
       },
     });
-    const side = backbone.imageSize(config).default;
-    backbone.forward(scope, input('pixels', [1, 3, side, side], { sample: true }), config);
+    backbone.forward(scope, this.inputs(1, backbone.size(config).default), config);
     return [...read]
       .filter(([path]) => !/\.running_(mean|var)$/.test(path))
       .map(([path, { shape }]) => ({ path, shape, block: block(path) }));

@@ -23,6 +23,6 @@ test.each(embeddedBackbones)('$id opens and describes itself in plain data', asy
       preset.id,
     ).toBe(false);
   }
-  const { default: side, min, max, multiple } = card.imageSize;
+  const { default: side, min, max, multiple } = card.size;
   expect(side >= min && side <= max && side % multiple === 0).toBe(true);
 });

@@ -1,7 +1,7 @@
 import { type AnyBackbone, backboneFor } from './backbones/index.ts';
 import type { HuggingFaceFolder } from './checkpoints/folder.ts';
 import type { BackboneCard } from './describe.ts';
-import { Model } from './model.ts';
+import { Model, sizeSetting } from './model.ts';
 
 /** A folder's model, ready to trace; weights stay in the file until asked for. Throws `ConfigError` or `CheckpointError`. */
 export function openModel({ config, checkpoint }: HuggingFaceFolder): Model {
@@ -27,6 +27,7 @@ export function describeBackbone(
   { id, title, about, licence, source, bytes }: BackboneSource,
 ): BackboneCard {
   const { backbone, config, modules, blocks, parameterCount } = model;
+  const size = backbone.size(config);
   return {
     id,
     title,
@@ -39,7 +40,8 @@ export function describeBackbone(
     blocks,
     modules,
     presets: backbone.presets(config),
-    imageSize: backbone.imageSize(config),
+    modality: backbone.modality,
+    size: { ...size, setting: sizeSetting[size.unit] },
     defaults: backbone.defaults(config),
   };
 }

@@ -1,4 +1,4 @@
-import { add, attention, conv2d, layerNorm, linear, type Tensor } from '../gpu-shaders/index.ts';
+import { add, attention, conv2d, gatherRows, layerNorm, linear, type Tensor } from '../gpu-shaders/index.ts';
 import type { BranchCard } from './describe.ts';
 
 /** Reads a frozen weight by its module path; the answer may be f32 or packed f16. */
@@ -36,7 +36,9 @@ export interface BranchCall {
   frozen(): Tensor;
 }
 
-/** Softmax attention of q, k, v [B, T, heads × d] being applied, between the projections. */
+/**
+ * Softmax attention of q [B, Tq, heads × d] with k, v [B, Tk, key heads × d] being applied, between the projections.
+ */
 export interface AttentionCall {
   /** Path of the attention's module, e.g. `vit.layers.0.attention`. */
   path: string;
@@ -52,7 +54,10 @@ export interface AttentionOptions {
   heads: number;
   /** Of the scores; 1/√d by default. */
   scale?: number;
+  /** Query i sees keys up to i + Tk - Tq. */
   causal?: boolean;
+  /** Added to the scaled scores, broadcast: [B|1, H|1, Tq|1, Tk]; large negative numbers mask. */
+  bias?: Tensor | null;
 }
 
 export interface ConvOptions {
@@ -148,7 +153,12 @@ export class Scope {
     return layerNorm(x, module.weight('weight'), module.has('bias') ? module.weight('bias') : null, eps);
   }
 
-  /** Softmax attention of this module's q, k, v [B, T, heads × d], straight from their projections. */
+  /** Rows of the table `name` [V, D] that u32 ids [...] name: [..., D]. */
+  embedding(ids: Tensor, name: string): Tensor {
+    return gatherRows(this.child(name).weight('weight'), ids);
+  }
+
+  /** Softmax attention of this module's q, k, v, straight from their projections. */
   attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
     const { interceptions, observe } = this.surroundings;
     observe?.attention(this.path, q, options);

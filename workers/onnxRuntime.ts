@@ -32,7 +32,9 @@ async function run(ort: Ort, session: InferenceSession, inputs: Readonly<Record<
   const feeds = Object.fromEntries(
     Object.entries(inputs).map(([name, { data, shape }]) => [
       name,
-      new ort.Tensor('float32', data, [...shape]),
+      data instanceof Float32Array
+        ? new ort.Tensor('float32', data, [...shape])
+        : new ort.Tensor('int64', BigInt64Array.from(data, BigInt), [...shape]),
     ]),
   );
   const results = await session.run(feeds);

@@ -5,8 +5,8 @@ import type { LabelledFeatures, Probe } from './session/probe.ts';
 export interface ReferenceWorker {
   /** Loads a backbone's graph over its weights, unless it is the one loaded. Throws `ReferenceError`. */
   load(model: ReferenceModel): Promise<void>;
-  /** Features of pixels f32 [count, 3, side, side] under the loaded graph: f32 [count, width], row by row. */
-  features(pixels: Float32Array, count: number, side: number): Promise<Float32Array>;
+  /** Features of a batch under the loaded graph, its inputs under the graph's own names: f32 [batch, width], row by row. */
+  features(inputs: Readonly<Record<string, OnnxTensor>>): Promise<Float32Array>;
   /** Loads any graph, beside others; `id` names it from then on. Throws `OnnxError`. */
   open(graph: OnnxGraph): Promise<{ id: number; by: string }>;
   run(id: number, inputs: Readonly<Record<string, OnnxTensor>>): Promise<Record<string, Float32Array>>;

@@ -54,10 +54,9 @@ const api: ReferenceWorker = {
     loaded = { id, session: await open({ graph, weights: { name: 'model.safetensors', data } }) };
   },
 
-  async features(pixels, count, side) {
+  async features(inputs) {
     if (!loaded) throw new OnnxError('No backbone is loaded into ONNX Runtime.');
-    const input = { data: pixels, shape: [count, 3, side, side] };
-    const { features } = await loaded.session.run({ pixel_values: input });
+    const { features } = await loaded.session.run(inputs);
     return transfer(features, [features.buffer]);
   },
 

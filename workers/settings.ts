@@ -1,6 +1,6 @@
 import type { Setting, Settings } from '../models/describe.ts';
 import type { Method } from '../models/methods/method.ts';
-import type { Model } from '../models/model.ts';
+import { type Model, sizeSetting } from '../models/model.ts';
 
 /** What every method's training shares. The page's form, the CLI's `--set` and validation all read this list. */
 export const trainingSettings: readonly Setting[] = [
@@ -41,8 +41,8 @@ export const trainingSettings: readonly Setting[] = [
     scale: 'log',
     primary: true,
     live: false,
-    unit: 'pictures',
-    help: 'Pictures in one step. Larger batches give smoother steps and take more memory.',
+    unit: 'samples',
+    help: 'Samples in one step. Larger batches give smoother steps and take more memory.',
   },
   {
     key: 'image_size',
@@ -55,7 +55,36 @@ export const trainingSettings: readonly Setting[] = [
     unit: 'px',
     primary: false,
     live: false,
+    modality: 'image',
     help: 'Side to which pictures are brought. Smaller is faster; larger sees finer detail.',
+  },
+  {
+    key: 'max_length',
+    label: 'Text length',
+    kind: 'integer',
+    default: 128,
+    min: 8,
+    max: 4096,
+    step: 8,
+    unit: 'tokens',
+    primary: false,
+    live: false,
+    modality: 'text',
+    help: 'Tokens that a text is cut to. Shorter is faster; longer reads further.',
+  },
+  {
+    key: 'seconds',
+    label: 'Sound length',
+    kind: 'number',
+    default: 5,
+    min: 0.5,
+    max: 30,
+    step: 0.5,
+    unit: 's',
+    primary: false,
+    live: false,
+    modality: 'audio',
+    help: 'Seconds that a sound is cut or filled up to. Shorter is faster.',
   },
   {
     key: 'schedule',
@@ -142,6 +171,7 @@ export const trainingSettings: readonly Setting[] = [
     step: 1,
     primary: false,
     live: false,
+    modality: 'image',
     help: 'Flipped and cropped copies of each picture, computed once beside it; 0 trains on the pictures as they are.',
   },
   {
@@ -205,8 +235,12 @@ export function settingsOf(method: Method): Setting[] {
  */
 export function defaultSettings(method: Method, model: Model, pictures: number): Settings {
   const known = settingsOf(method);
-  const values: Settings = Object.fromEntries(known.map((s) => [s.key, s.default]));
-  values.image_size = model.backbone.imageSize(model.config).default;
+  const asked = known.filter(
+    ({ modality = model.backbone.modality }) => modality === model.backbone.modality,
+  );
+  const values: Settings = Object.fromEntries(asked.map((s) => [s.key, s.default]));
+  const size = model.backbone.size(model.config);
+  values[sizeSetting[size.unit]] = size.default;
   const preset = model.backbone.presets(model.config)[0];
   if ('target_modules' in values && preset) values.target_modules = preset.targets;
   for (const [key, value] of Object.entries(model.backbone.defaults(model.config)))
@@ -227,8 +261,9 @@ export function completeSettings(method: Method, given: Settings, defaults: Sett
       throw new SettingsError(
         `There is no setting '${key}'. There are: ${known.map((s) => s.key).join(', ')}.`,
       );
+  const asked = known.filter((s) => !s.modality || s.key in given || s.key in defaults);
   return Object.fromEntries(
-    known.map((s) => [s.key, checked(s, given[s.key] ?? defaults[s.key] ?? s.default)]),
+    asked.map((s) => [s.key, checked(s, given[s.key] ?? defaults[s.key] ?? s.default)]),
   );
 }
 

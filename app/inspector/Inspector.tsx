@@ -43,7 +43,7 @@ function Knobs({ sheet }: { sheet: boolean }) {
     const run = selectedRun(s);
     return run !== null && run.state !== 'queued' && isActive(run);
   });
-  const { primary, folded } = splitForm(formOf(catalogue, plan.method));
+  const { primary, folded } = splitForm(formOf(catalogue, plan));
   const live = place === 'train' && active;
   return (
     <>
@@ -234,7 +234,7 @@ function LiveKnobs() {
   const [moved, setMoved] = useState<Record<string, number>>({});
   // biome-ignore lint/correctness/useExhaustiveDependencies: another run's knobs start from its own plan.
   useEffect(() => setMoved({}), [id]);
-  const settings = formOf(catalogue, plan?.method ?? null).filter((s) => s.live);
+  const settings = plan ? formOf(catalogue, plan).filter((s) => s.live) : [];
   if (!plan || settings.length === 0) return null;
   return (
     <section className={styles['live']} aria-label={`Live knobs of ${name}`}>

@@ -77,12 +77,17 @@ export function planOf(state: PlanState): RunPlan | null {
 export const isTurned = (state: PlanState, key: string): boolean =>
   key in (state.turned[turnedKey(state)] ?? {});
 
-/** Every setting of a method's form: its own first, then the shared ones it does not redefine. */
-export function formOf(catalogue: Catalogue | null, method: string | null): Setting[] {
+/** Every setting of a run's form: the method's own, then the shared ones that suit what the backbone reads. */
+export function formOf(
+  catalogue: Catalogue | null,
+  { method, backbone }: Pick<PlanState, 'method' | 'backbone'>,
+): Setting[] {
   const card = catalogue?.methods.find((m) => m.id === method);
   if (!catalogue || !card) return [];
   const own = new Set(card.settings.map((s) => s.key));
-  return [...card.settings, ...catalogue.training.filter((s) => !own.has(s.key))];
+  const reads = backboneOf(catalogue, backbone)?.modality;
+  const asked = catalogue.training.filter((s) => !own.has(s.key) && (!s.modality || s.modality === reads));
+  return [...card.settings, ...asked];
 }
 
 const PRIMARY = 5;
@@ -99,10 +104,10 @@ export const backboneOf = (catalogue: Catalogue | null, id: string | null): Back
 export const methodOf = (catalogue: Catalogue | null, id: string | null): MethodCard | null =>
   catalogue?.methods.find((m) => m.id === id) ?? null;
 
-/** The side in pixels that the backbone will read pictures at under these settings. */
-export function imageSizeOf(backbone: BackboneCard, settings: Settings): number {
-  const chosen = settings['image_size'];
-  return typeof chosen === 'number' ? chosen : backbone.imageSize.default;
+/** The side, tokens or seconds of samples that the backbone will read under these settings. */
+export function sampleSizeOf(backbone: BackboneCard, settings: Settings): number {
+  const chosen = settings[backbone.size.setting];
+  return typeof chosen === 'number' ? chosen : backbone.size.default;
 }
 
 export function turn(key: string, value: Settings[string] | undefined): void {

@@ -202,7 +202,7 @@ describe('what is kept between visits', () => {
 
 it('keeps at most five knobs in sight and loses none', async () => {
   await open(new FakeStudio('data', 1));
-  const form = formOf(useMachine.getState().catalogue, 'lora');
+  const form = formOf(useMachine.getState().catalogue, { method: 'lora', backbone: null });
   const { primary, folded } = splitForm(form);
   expect(primary).toHaveLength(5);
   expect(primary.length + folded.length).toBe(form.length);

@@ -79,7 +79,8 @@ export const backbones: BackboneCard[] = [
       },
       { id: 'all', label: 'All', targets: ['conv_stem', 'conv_pw', 'conv_dw', 'conv_pwl', 'conv_head'] },
     ],
-    imageSize: { default: 224, min: 96, max: 320, multiple: 32 },
+    modality: 'image',
+    size: { default: 224, min: 96, max: 320, multiple: 32, unit: 'px', setting: 'image_size' },
     defaults: { lr: 0.002 },
   },
   {
@@ -98,7 +99,8 @@ export const backbones: BackboneCard[] = [
       { id: 'attention', label: 'Attention', targets: ['q_proj', 'k_proj', 'v_proj', 'o_proj'] },
       { id: 'all', label: 'All linear', targets: ['all-linear'] },
     ],
-    imageSize: { default: 224, min: 224, max: 224, multiple: 16 },
+    modality: 'image',
+    size: { default: 224, min: 224, max: 224, multiple: 16, unit: 'px', setting: 'image_size' },
     defaults: { lr: 0.001, target_modules: ['q_proj', 'v_proj'] },
   },
 ];

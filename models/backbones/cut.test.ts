@@ -31,7 +31,7 @@ test.each(rows)('%s, %s at %i px: one small value a picture is kept', async (fol
     lora_dropout: 0.1,
     target_modules: targets,
   });
-  const shape = { classes: 3, batch: 2, side, labelSmoothing: 0, training: true };
+  const shape = { classes: 3, batch: 2, size: side, labelSmoothing: 0, training: true };
   const { loss, hits, logits } = traceClassification(model, attachment, shape);
   expect(frozenCut([loss, hits, logits]).map((t) => t.shape)).toEqual(kept.map((s) => [2, ...s]));
 });

@@ -1,7 +1,7 @@
 import { add, concat, mean, mul, reshape, silu, slice, type Tensor } from '../../gpu-shaders/index.ts';
 import type { JsonObject } from '../checkpoints/folder.ts';
 import type { Scope } from '../scope.ts';
-import type { Backbone } from './backbone.ts';
+import { type Backbone, linearHead, pictureInput } from './backbone.ts';
 import { resamplePositions } from './positions.ts';
 import { readBoolean, readNumber } from './readConfig.ts';
 import {
@@ -53,6 +53,9 @@ function family(
     }),
     basePrefix: `${name}.`,
 
+    modality: 'image',
+    inputs: (_, side) => pictureInput(side),
+
     diskName: (path) =>
       path
         .replace('.attention.q_proj', '.attention.attention.query')
@@ -66,7 +69,7 @@ function family(
       return match ? { part: match[1] === 'gate_proj' ? 0 : 1, of: 2 } : undefined;
     },
 
-    forward(root, pixels, config) {
+    forward(root, { pixels }, config) {
       const scope = root.child(name);
       let x = embed(scope.child('embeddings'), pixels, config);
       for (let i = 0; i < config.blocks; i++)
@@ -82,7 +85,7 @@ function family(
       const match = /\.layer\.(\d+)\./.exec(path);
       return match ? Number(match[1]) : path.includes('.embeddings.') ? -1 : blocks;
     },
-    headPath: 'classifier',
+    head: () => linearHead('classifier'),
     taskClass,
     presets: ({ blocks, gated }) =>
       transformerPresets(
@@ -90,7 +93,7 @@ function family(
         (i) => `${name}.encoder.layer.${i}`,
         gated ? ['gate_proj', 'up_proj', 'down_proj'] : ['fc1', 'fc2'],
       ),
-    imageSize: patchedSides,
+    size: patchedSides,
     defaults: () => ({ lr: 1e-3, r: 8, lora_alpha: 16, schedule: 'cosine' }),
   };
 }

@@ -1,7 +1,7 @@
 import { add, div, mean, mul, nchwToNhwc, relu6, sqrt, sub, type Tensor } from '../../gpu-shaders/index.ts';
 import type { JsonObject } from '../checkpoints/folder.ts';
 import type { Scope } from '../scope.ts';
-import { type Backbone, ConfigError } from './backbone.ts';
+import { type Backbone, ConfigError, linearHead, pictureInput } from './backbone.ts';
 import { readNumber, requireOption } from './readConfig.ts';
 
 export interface EfficientNetConfig {
@@ -48,9 +48,12 @@ export const efficientnet: Backbone<EfficientNetConfig> = {
   },
 
   basePrefix: '',
+
+  modality: 'image',
+  inputs: (_, side) => pictureInput(side),
   diskName: (path) => path,
 
-  forward(root, pixels, { stages, batchNormEps: eps }) {
+  forward(root, { pixels }, { stages, batchNormEps: eps }) {
     const stem = root.conv2d(nchwToNhwc(pixels), 'conv_stem', { stride: 2, padding: 'same' });
     let x = relu6(batchNorm(root.child('bn1'), stem, eps));
     for (const [s, count] of stages.entries())
@@ -75,7 +78,7 @@ export const efficientnet: Backbone<EfficientNetConfig> = {
     if (match) return before(Number(match[1])) + Number(match[2]);
     return path.startsWith('conv_stem') ? -1 : before(stages.length);
   },
-  headPath: 'classifier',
+  head: () => linearHead('classifier'),
   taskClass: 'timm',
 
   presets(config) {
@@ -85,7 +88,13 @@ export const efficientnet: Backbone<EfficientNetConfig> = {
       { id: 'all-pointwise', label: 'All 1×1 convolutions', targets: pointwise(config, 0) },
     ];
   },
-  imageSize: ({ imageSize }) => ({ default: imageSize, min: 64, max: Math.max(imageSize, 512), multiple: 4 }),
+  size: ({ imageSize }) => ({
+    default: imageSize,
+    min: 64,
+    max: Math.max(imageSize, 512),
+    multiple: 4,
+    unit: 'px',
+  }),
   defaults: () => ({ lr: 3e-3, r: 8, lora_alpha: 16, schedule: 'cosine' }),
 };
 

@@ -21,9 +21,11 @@ describe.each(rows)('$name', ({ name, folder = `tools/reference/fixtures/${name}
     const model = await modelIn(folder);
     const expected = await expectedOf(name);
     const pixels = `${variant}pixel_values`;
-    const { features, last } = model.trace(input('pixels', expected.info(pixels).shape, { sample: true }));
+    const { features, last } = model.trace({
+      pixels: input('pixels', expected.info(pixels).shape, { sample: true }),
+    });
     const outputs: Record<string, Tensor> = { features, last_hidden_state: last };
-    const head = model.backbone.headPath;
+    const head = model.head.path;
     const trained = new Map<string, Float32Array>();
     if (model.checkpoint.has(`${head}.weight`)) {
       const [w, b] = ['weight', 'bias'].map((n) => `${head}.${n}`);

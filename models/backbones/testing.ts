@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url';
 import {
   compile,
   copy,
-  input,
   isFrozen,
   isParameter,
   isTrainable,
@@ -34,8 +33,7 @@ export async function modelIn(folder: string): Promise<Model> {
 
 /** Paths of the parameters that a model's features depend on. */
 export function frozenNames(model: Model): string[] {
-  const side = model.backbone.imageSize(model.config).default;
-  const { features } = model.trace(input('pixels', [1, 3, side, side], { sample: true }));
+  const { features } = model.trace(model.inputs(1, model.backbone.size(model.config).default));
   return nodesOf([features])
     .flatMap((n) => n.outputs)
     .filter(isParameter)

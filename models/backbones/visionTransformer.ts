@@ -10,7 +10,7 @@ import {
 import type { JsonObject } from '../checkpoints/folder.ts';
 import type { ModulePreset } from '../describe.ts';
 import type { Scope } from '../scope.ts';
-import { ConfigError } from './backbone.ts';
+import { ConfigError, type SampleSize } from './backbone.ts';
 import type { Grid } from './positions.ts';
 import { type Activation, readActivation, readNumber, readPair, requireOption } from './readConfig.ts';
 
@@ -93,13 +93,14 @@ export function classToken(x: Tensor): Tensor {
 }
 
 /** Input sides: the native one where it is moderate, 16 patches of a model that was made for very large pictures. */
-export function patchedSides({ imageSize: [native], patch: [patch] }: TransformerConfig) {
+export function patchedSides({ imageSize: [native], patch: [patch] }: TransformerConfig): SampleSize {
   const upTo = (side: number) => Math.floor(side / patch) * patch;
   return {
     default: native > 384 ? upTo(224) : native,
     min: 2 * patch,
     max: Math.max(native, upTo(518)),
     multiple: patch,
+    unit: 'px',
   };
 }
 

@@ -1,6 +1,6 @@
 import { add, reshape, type Tensor } from '../../gpu-shaders/index.ts';
 import type { Scope } from '../scope.ts';
-import { type Backbone, ConfigError } from './backbone.ts';
+import { type Backbone, ConfigError, linearHead, pictureInput } from './backbone.ts';
 import { type Grid, resamplePositions } from './positions.ts';
 import {
   classToken,
@@ -23,6 +23,9 @@ export const vit: Backbone<TransformerConfig> = {
   configure: (config) => readTransformer(config, { eps: 1e-12, patch: 16 }),
   basePrefix: 'vit.',
 
+  modality: 'image',
+  inputs: (_, side) => pictureInput(side),
+
   diskName: (path) =>
     path
       .replace(/\blayers\.(\d+)/, 'encoder.layer.$1')
@@ -33,7 +36,7 @@ export const vit: Backbone<TransformerConfig> = {
       .replace('.mlp.fc1', '.intermediate.dense')
       .replace('.mlp.fc2', '.output.dense'),
 
-  forward(root, pixels, config) {
+  forward(root, { pixels }, config) {
     const scope = root.child('vit');
     let x = embed(scope.child('embeddings'), pixels, config);
     for (let i = 0; i < config.blocks; i++) x = block(scope.child('layers').child(i), x, config);
@@ -47,10 +50,10 @@ export const vit: Backbone<TransformerConfig> = {
     const match = /\blayers\.(\d+)\./.exec(path);
     return match ? Number(match[1]) : path.includes('.embeddings.') ? -1 : blocks;
   },
-  headPath: 'classifier',
+  head: () => linearHead('classifier'),
   taskClass: 'ViTForImageClassification',
   presets: ({ blocks }) => transformerPresets(blocks, (i) => `vit.layers.${i}`, ['fc1', 'fc2']),
-  imageSize: patchedSides,
+  size: patchedSides,
   defaults: () => ({ lr: 1e-3, r: 8, lora_alpha: 16, schedule: 'cosine' }),
 };
 

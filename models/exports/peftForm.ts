@@ -32,7 +32,7 @@ export function formFiles(content: PeftContent, saved: Tensors, options: PeftOpt
 export async function readForm(
   config: JsonObject,
   checkpoint: Checkpoint,
-  headPath: string,
+  isHead: (name: string) => boolean,
 ): Promise<{ content: PeftContent; saved: Tensors }> {
   const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
   const saved = new Map<string, { shape: readonly number[]; data: Float32Array }>();
@@ -40,7 +40,7 @@ export async function readForm(
     const name = key.startsWith(prefix) ? key.slice(prefix.length) : key;
     // Where it trains biases, PEFT writes those of a module that it saves whole twice more.
     if (/\.(original_module|modules_to_save)\./.test(name)) continue;
-    const into = name.startsWith(`${headPath}.`) ? saved : tensors;
+    const into = isHead(name) ? saved : tensors;
     into.set(name, { shape: checkpoint.info(key).shape, data: await checkpoint.f32(key) });
   }
   return { content: { config, tensors }, saved };

@@ -50,7 +50,7 @@ test.each(['parallel', 'sequential'])(
       },
     };
     const pixels = input('pixels', [2, 3, 32, 32], { sample: true });
-    const features = (with_: Interception): Tensor => model.trace(pixels, [with_]).features;
+    const features = (with_: Interception): Tensor => model.trace({ pixels }, [with_]).features;
     const labels = input('labels', [2], { dtype: 'u32' });
     const own = attachment.intercept(attachmentScopes(attachment, false, labels)(0));
     const inputs = { pixels: noise(2 * 3 * 32 * 32, 1), 'knob:scale': Float32Array.of(0.5) };

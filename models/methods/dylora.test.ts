@@ -12,7 +12,7 @@ import { lora } from './lora.ts';
 const CLASSES = 3;
 const R = 4;
 const PATH = 'vit.layers.1.mlp.fc1';
-const shape = { classes: CLASSES, batch: 2, side: 32, labelSmoothing: 0 };
+const shape = { classes: CLASSES, batch: 2, size: 32, labelSmoothing: 0 };
 const base: Settings = {
   r: R,
   rank: R,

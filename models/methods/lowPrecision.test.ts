@@ -73,7 +73,7 @@ describe.each([
       expect([bytes.length, adapterFileBytes(attachment, settings)]).toEqual([expected, expected]);
       const restored = { ...settings, bits: '32' };
       const logitsOf = (given: Settings, values: Tensors) => {
-        const shape = { classes: 3, batch: 1, side: 32, labelSmoothing: 0, training: false };
+        const shape = { classes: 3, batch: 1, size: 32, labelSmoothing: 0, training: false };
         const { logits } = traceClassification(model, method.attach(model, given), shape);
         const inputs = { pixels: noise(3 * 32 * 32, 1), 'knob:scale': Float32Array.of(1) };
         return evaluate(model, { logits }, inputs, new Map([...values].map(([n, t]) => [n, t.data])));

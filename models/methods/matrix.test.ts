@@ -1,19 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  constant,
-  gradients,
-  input,
-  linear,
-  parameter,
-  sizeOf,
-  type Tensor,
-} from '../../gpu-shaders/index.ts';
+import { constant, gradients, parameter, sizeOf, type Tensor } from '../../gpu-shaders/index.ts';
 import { close, noise } from '../../gpu-shaders/testing/checkOp.ts';
 import { trainablesOf } from '../../gpu-shaders/train/step.ts';
 import { Bench, evaluate, modelIn, type Values } from '../backbones/testing.ts';
 import type { Settings } from '../describe.ts';
 import type { Model } from '../model.ts';
-import { headParameters, traceClassification, trainedParameters } from '../tasks/classification.ts';
+import { headOf, traceClassification, trainedParameters } from '../tasks/classification.ts';
 import { adalora } from './adalora.ts';
 import { adaptformer } from './adaptformer.ts';
 import { bitfit } from './bitfit.ts';
@@ -320,7 +312,7 @@ describe.each(rows)(
   '$name on $folder',
   ({ method, settings, folder, side, lists, start = 0, slope = true }) => {
     const attachTo = (targets: string[]) => method.attach(model, { ...settings, target_modules: targets });
-    const shape = { classes: CLASSES, batch: BATCH, side, labelSmoothing: 0, training: true };
+    const shape = { classes: CLASSES, batch: BATCH, size: side, labelSmoothing: 0, training: true };
     const traced = (attachment: Attachment, training = true) =>
       traceClassification(model, attachment, { ...shape, training });
 
@@ -478,7 +470,7 @@ async function tensorsOf(model: Model, attachment: Attachment, parameters: reado
   for (const [i, p] of parameters.entries()) {
     const fanIn = sizeOf(p.shape) / p.shape[0];
     const random = noise(sizeOf(p.shape), i + 3).map((x) => (0.5 * x) / Math.sqrt(fanIn));
-    const isHead = p.name.startsWith(`${model.backbone.headPath}.`);
+    const isHead = model.isHead(p.name);
     start.set(p.name, isHead ? random : await startValue(p, 1, baseOf(model)));
     moved.set(p.name, isHead ? random : start.get(p.name)!.map((x, j) => x + 0.5 * random[j]));
   }
@@ -510,8 +502,9 @@ function inputsOf(attachment: Attachment, side: number): Values {
 
 /** Logits of the backbone alone, with some of its weights replaced. */
 function plainLogits(model: Model, side: number, merged: ReadonlyMap<string, Tensor> = new Map()): Tensor {
-  const pixels = input('pixels', [BATCH, 3, side, side], { sample: true });
-  const { features } = model.trace(pixels, [{ parameter: (path) => merged.get(path) ?? null }]);
-  const [w, b] = headParameters(model, CLASSES).map((p) => parameter(p.name, p.shape, { trainable: true }));
-  return linear(features, w, b);
+  const { features } = model.trace(model.inputs(BATCH, side), [
+    { parameter: (path) => merged.get(path) ?? null },
+  ]);
+  const head = headOf(model, CLASSES, (name, shape) => parameter(name, shape, { trainable: true }));
+  return head(features);
 }

@@ -66,7 +66,7 @@ async function branchOutput(settings: Settings) {
       },
     };
     const own = attachment.intercept(attachmentScopes(attachment, training, labels)(0));
-    model.trace(input('pixels', [2, 3, 32, 32], { sample: true }), [own, watch]);
+    model.trace(model.inputs(2, 32), [own, watch]);
     return found!;
   };
   const bench = await Bench.of(model, { drawn: output(true), merged: output(false) });

@@ -118,10 +118,10 @@ test('its PEFT file has the same n = r (in + out) rule, whole numbers for indice
     expect(file.info(`${key}.shira_indices`)).toMatchObject({ dtype: 'I32', shape: [2, out + inputs] });
     expect(file.info(`${key}.shira_weight`)).toMatchObject({ dtype: 'F32', shape: [out + inputs] });
   }
-  const read = await readForm(config, file, 'classifier');
+  const read = await readForm(config, file, (name) => model.isHead(name));
   const restored = shira.peft!.read(read.content, model);
   const logitsOf = (settings: Settings, values: Tensors) => {
-    const shape = { classes: 3, batch: 1, side: 32, labelSmoothing: 0, training: false };
+    const shape = { classes: 3, batch: 1, size: 32, labelSmoothing: 0, training: false };
     const { logits } = traceClassification(model, shira.attach(model, settings), shape);
     const at = new Map([...values].map(([n, t]) => [n, t.data] as const));
     const head = model.backbone.featureSize(model.config);

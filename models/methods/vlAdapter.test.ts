@@ -36,7 +36,7 @@ test('one adapter a task has exactly as many times the weights of one for all; h
 });
 
 describe.each(['adapter', 'compacter', 'hyperformer'])('%s', (form) => {
-  const shape = { classes: CLASSES, batch: 2, side: 32, labelSmoothing: 0 };
+  const shape = { classes: CLASSES, batch: 2, size: 32, labelSmoothing: 0 };
   test('a picture goes through the adapters of its label’s task', async () => {
     const attachment = vlAdapter.attach(model, { ...base, form });
     const tensors = new Map(

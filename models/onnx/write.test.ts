@@ -56,9 +56,8 @@ describe.each(backbones)('%s at %i px', (folder, side, targets) => {
     const settings = { r: 2, lora_alpha: 4, scale: 0.5, lora_dropout: 0, target_modules: targets };
     const attachment = lora.attach(model, settings);
     const tensors = moved(model, attachment);
-    const shape = { classes: CLASSES.length, batch: BATCH, side, labelSmoothing: 0, training: false };
-    const plain = (batch: number) =>
-      model.trace(input('pixels', [batch, 3, side, side], { sample: true })).features;
+    const shape = { classes: CLASSES.length, batch: BATCH, size: side, labelSmoothing: 0, training: false };
+    const plain = (batch: number) => model.trace(model.inputs(batch, side)).features;
     const { logits } = traceClassification(model, attachment, shape);
     const expected = await evaluate(
       model,
@@ -94,7 +93,7 @@ describe.each(backbones)('%s at %i px', (folder, side, targets) => {
         merged: of,
         knobs: { scale: 0.5 },
         classes: CLASSES,
-        side,
+        size: side,
         preprocessor: {},
         name: 'adapted',
         version: '1',
@@ -118,7 +117,7 @@ test.each(methods.map((m) => [m.card.id, m] as const))(
       } catch {
         continue; // A method that does not fit this backbone says so itself.
       }
-      const shape = { classes: 3, batch: BATCH, side, labelSmoothing: 0, training: false };
+      const shape = { classes: 3, batch: BATCH, size: side, labelSmoothing: 0, training: false };
       const { logits } = traceClassification(model, attachment, shape);
       for (const { op } of nodesOf([logits])) if (!Object.hasOwn(table, op.name)) missing.add(op.name);
     }
@@ -147,7 +146,7 @@ test.each(methods.map((m) => [m.card.id, m] as const))(
       tensors.set(b.name, { shape: b.shape, data: await startValue(b, 1, base) });
     const knobs = Object.fromEntries(attachment.knobs.map((k) => [k.name, k.value]));
     const logits = async (merged: ReadonlyMap<string, Float32Array> | null) => {
-      const about = { classes: CLASSES, side, preprocessor: {}, name: 'adapted', version: '1' };
+      const about = { classes: CLASSES, size: side, preprocessor: {}, name: 'adapted', version: '1' };
       const file = await classifierOnnx({ model, attachment, tensors, merged, knobs, ...about });
       const pixels = { data: noise(BATCH * 3 * side * side, 1), shape: [BATCH, 3, side, side] };
       return (await run(file, { pixel_values: pixels })).logits;

@@ -10,15 +10,18 @@ import {
   mul,
   parameter,
   reduceSum,
+  relu,
   stopGradient,
   sub,
   type Tensor,
+  tanh,
 } from '../../gpu-shaders/index.ts';
-import type { AddedParameter, Attachment, AttachmentScope } from '../methods/method.ts';
+import type { HiddenLayer } from '../backbones/backbone.ts';
+import type { AddedParameter, Attachment, AttachmentScope, Base } from '../methods/method.ts';
 import type { Model } from '../model.ts';
 import type { Interception } from '../scope.ts';
 
-/** Picture classification: the backbone's features, the method's attachment, a trained linear head. */
+/** Classification of samples: the backbone's features, the method's attachment, the trained head. */
 export interface ClassificationTrace {
   /** Last hidden features, [B, F]. */
   features: Tensor;
@@ -33,28 +36,65 @@ export interface ClassificationTrace {
 export interface ClassificationShape {
   classes: number;
   batch: number;
-  /** Side of the input in pixels. */
-  side: number;
+  /** Side, tokens or seconds of a sample. */
+  size: number;
   labelSmoothing: number;
   /** Whether dropout draws. */
   training: boolean;
 }
 
 /** Names of the traced inputs; knobs are `knob:<name>`, draws `draw:<name>`. */
-export const inputs = { pixels: 'pixels', labels: 'labels', weights: 'weights', random: 'random' } as const;
+export const inputs = { labels: 'labels', weights: 'weights', random: 'random' } as const;
 
-/** Head parameters, zero at the start: the first step's gradient then depends on no draw. */
+/**
+ * Head parameters. The last layer is zero at the start: the first step's gradient then depends on no draw. Layers before
+ * it start as the checkpoint has them, else as PyTorch's linear layers do.
+ */
 export function headParameters(model: Model, classes: number): AddedParameter[] {
-  const { headPath } = model.backbone;
-  const features = model.backbone.featureSize(model.config);
+  const { path, bias, hidden } = model.head;
+  const parameters: AddedParameter[] = [];
+  let width = model.backbone.featureSize(model.config);
+  for (const layer of hidden) {
+    parameters.push(...hiddenParameters(model, layer, width));
+    width = layer.width;
+  }
+  parameters.push({
+    name: `${path}.weight`,
+    shape: [classes, width],
+    initial: () => new Float32Array(classes * width),
+  });
+  if (bias)
+    parameters.push({ name: `${path}.bias`, shape: [classes], initial: () => new Float32Array(classes) });
+  return parameters;
+}
+
+function hiddenParameters(model: Model, { path, width }: HiddenLayer, from: number): AddedParameter[] {
+  const start = (name: string, count: number) => async (draw: () => number, base: Base) =>
+    model.has(name)
+      ? await base.weight(name)
+      : Float32Array.from({ length: count }, () => (2 * draw() - 1) / Math.sqrt(from));
+  const [weight, bias] = [`${path}.weight`, `${path}.bias`];
   return [
-    {
-      name: `${headPath}.weight`,
-      shape: [classes, features],
-      initial: () => new Float32Array(classes * features),
-    },
-    { name: `${headPath}.bias`, shape: [classes], initial: () => new Float32Array(classes) },
+    { name: weight, shape: [width, from], initial: start(weight, width * from) },
+    { name: bias, shape: [width], initial: start(bias, width) },
   ];
+}
+
+const activate = { tanh, relu, none: (x: Tensor) => x };
+
+/** The head, from features [B, F] to logits [B, classes]; `read` gives its parameters. */
+export function headOf(
+  model: Model,
+  classes: number,
+  read: (name: string, shape: readonly number[]) => Tensor,
+): (features: Tensor) => Tensor {
+  const { path, hidden } = model.head;
+  const leaves = new Map(headParameters(model, classes).map((p) => [p.name, read(p.name, p.shape)]));
+  const layer = (x: Tensor, at: string) => linear(x, leaves.get(`${at}.weight`)!, leaves.get(`${at}.bias`));
+  return (features) => {
+    const last = hidden.reduce((x, h) => activate[h.activation](layer(x, h.path)), features);
+    return layer(last, path);
+  };
 }
 
 /** Everything a run trains: the method's parameters, then the head's. */
@@ -62,7 +102,7 @@ export function trainedParameters(model: Model, attachment: Attachment, classes:
   return [...attachment.parameters, ...headParameters(model, classes)];
 }
 
-/** Traces one batch. Inputs: pixels f32 [B, 3, side, side], labels u32 [B], weights f32 [B], random u32 [2]. */
+/** Traces one batch. Inputs: the backbone's own, labels u32 [B], weights f32 [B], random u32 [2]. */
 export function traceClassification(
   model: Model,
   attachment: Attachment,
@@ -70,14 +110,14 @@ export function traceClassification(
   /** Interceptions below the method's. */
   below: readonly Interception[] = [],
 ): ClassificationTrace {
-  const { batch, side, classes, labelSmoothing, training } = shape;
-  const pixels = input(inputs.pixels, [batch, 3, side, side], { sample: true });
+  const { batch, size, classes, labelSmoothing, training } = shape;
+  const read = model.inputs(batch, size);
   const labels = input(inputs.labels, [batch], { dtype: 'u32' });
   const scopeOf = attachmentScopes(attachment, training, labels);
-  const [w, b] = headParameters(model, classes).map((p) => parameter(p.name, p.shape, { trainable: true }));
+  const head = headOf(model, classes, (name, sizes) => parameter(name, sizes, { trainable: true }));
   const forward = (pass: number) => {
-    const { features } = model.trace(pixels, [...below, attachment.intercept(scopeOf(pass))]);
-    return { features, logits: linear(features, w, b) };
+    const { features } = model.trace(read, [...below, attachment.intercept(scopeOf(pass))]);
+    return { features, logits: head(features) };
   };
   const { features, logits } = forward(0);
   const weights = input(inputs.weights, [batch]);

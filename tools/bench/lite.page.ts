@@ -1,6 +1,6 @@
 // The counters wrap WebGPU before anything uses it.
 import './counters.ts';
-import { compile, copy, Gpu, input, type Program, State } from '../../gpu-shaders/index.ts';
+import { compile, copy, Gpu, type Program, State } from '../../gpu-shaders/index.ts';
 import { adamw, hyperVector } from '../../gpu-shaders/train/optimiser.ts';
 import { compileTrainStep } from '../../gpu-shaders/train/step.ts';
 import { openFolder } from '../../models/checkpoints/folder.ts';
@@ -50,7 +50,7 @@ async function forwards(
   pixels: Float32Array,
   { batch, side, steps }: LiteArguments,
 ): Promise<Measured> {
-  const { features } = model.trace(input('pixels', [batch, 3, side, side], { sample: true }));
+  const { features } = model.trace(model.inputs(batch, side));
   const program = await compile(state, { label: 'forward', outputs: { features: copy(features) } });
   program.write('pixels', pixels);
   let values = new Float32Array();
@@ -71,7 +71,7 @@ async function trainingSteps(
 ): Promise<Measured> {
   const cut = cached ? await cutValues(state, shape, pixels, batch) : new Map<string, Float32Array>();
   const program = cached ? await compileTraining(state, shape) : await wholeStep(state, shape, batch);
-  program.write(inputs.pixels, pixels);
+  program.write('pixels', pixels);
   for (const [name, values] of cut) program.write(name, values);
   program.write(
     inputs.labels,
@@ -130,7 +130,7 @@ async function cutValues(
   const size = pixels.length / batch;
   for (let from = 0; from < batch; from += PREFIX_BATCH) {
     const count = Math.min(PREFIX_BATCH, batch - from);
-    program.write(inputs.pixels, pixels.slice(from * size, (from + count) * size));
+    program.write('pixels', pixels.slice(from * size, (from + count) * size));
     program.run();
     const names = rows.map((_, i) => cutName(i));
     const values = await program.collect(names);
@@ -146,7 +146,7 @@ function wholeStep(state: State, { model, attachment, settings }: RunShape, batc
   const { loss, hits } = traceClassification(model, attachment, {
     classes: CLASSES,
     batch,
-    side: settings.image_size as number,
+    size: model.sizeIn(settings),
     labelSmoothing: settings.label_smoothing as number,
     training: true,
   });

@@ -52,14 +52,14 @@ export async function measurePhotos(folder: string): Promise<PhotosResult> {
   };
   const gpu = await openGpu();
   const backbone = await openBackbone();
-  const pictures = await FolderPictures.open(folder, backbone.files.preprocessor!, {
+  const dataset = await FolderPictures.open(folder, backbone.files.preprocessor!, {
     ...defaultSplit,
     val: 0,
     test: 0,
   });
   let at = lap('read', from);
   const method = methodById('lora');
-  const of = (split: string) => pictures.samples.filter((s) => s.split === split).length;
+  const of = (split: string) => dataset.samples.filter((s) => s.split === split).length;
   const settings = completeSettings(
     method,
     { epochs: EPOCHS },
@@ -73,7 +73,7 @@ export async function measurePhotos(folder: string): Promise<PhotosResult> {
     model: backbone.model,
     method,
     settings,
-    pictures,
+    dataset,
     onnx: openOnnx(),
     folder: 'runs/bench',
     report(phase) {
@@ -110,10 +110,10 @@ export async function measurePhotos(folder: string): Promise<PhotosResult> {
   const { image_size, batch_size, epochs } = settings;
   const result: PhotosResult = {
     data: basename(folder),
-    photos: pictures.samples.length,
+    photos: dataset.samples.length,
     trained: of('train'),
     tested: of('test'),
-    classes: pictures.classes.length,
+    classes: dataset.classes.length,
     adapter: gpu.info.description,
     prefix: session.prefix.choice.by,
     settings: { image_size, batch_size, epochs },

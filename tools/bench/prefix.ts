@@ -34,21 +34,21 @@ async function main(): Promise<void> {
   const gpu = await openGpu();
   const state = new State(gpu, []);
   for (const path of frozenWeights(shape)) state.setFrozen(path, await model.load(path));
-  const pixels = Array.from({ length: PREFIX_BATCH }, (_, k) =>
-    Float32Array.from({ length: 3 * side * side }, (_, i) => 2 * uniform(k, i) - 1),
-  );
+  const samples = Array.from({ length: PREFIX_BATCH }, (_, k) => ({
+    pixels: Float32Array.from({ length: 3 * side * side }, (_, i) => 2 * uniform(k, i) - 1),
+  }));
   console.log(`${title} at ${side} px, ${PREFIX_BATCH} pictures a batch`);
   const ways = [];
   for (const place of ['gpu', 'processor'] as const) {
     const from = performance.now();
     const prefix = await openPrefix({ gpu, state, shape, onnx: openOnnx(), place });
-    const features = (await prefix.compute(pixels)).get('features')!;
+    const features = (await prefix.compute(samples)).get('features')!;
     ways.push({ prefix, features, open: performance.now() - from, best: Number.POSITIVE_INFINITY });
   }
   for (let round = 0; round < Number(args.rounds); round++)
     for (const way of ways) {
       const from = performance.now();
-      await way.prefix.compute(pixels);
+      await way.prefix.compute(samples);
       way.best = Math.min(way.best, performance.now() - from);
     }
   for (const { prefix, open, best } of ways)

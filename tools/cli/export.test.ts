@@ -2,7 +2,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { pictureInput } from '../../models/backbones/backbone.ts';
 import { bytesSource, readSafetensors } from '../../models/checkpoints/safetensors.ts';
+import { stacked } from '../../workers/session/batch.ts';
 import { openOnnx } from '../onnx/node.ts';
 import { parse } from './args.ts';
 import { openBackbone } from './backbone.ts';
@@ -28,13 +30,13 @@ test('an adapter that PEFT trained becomes an ONNX file with the logits that PEF
 
   const { files } = await openBackbone(backbone);
   const split = { val: 0, test: 0, seed: 1, fromFolders: true };
-  const pictures = await FolderPictures.open(`${fixtures}/peft-vit-lora/images`, files.preprocessor!, split);
+  const dataset = await FolderPictures.open(`${fixtures}/peft-vit-lora/images`, files.preprocessor!, split);
   const side = 32;
-  const pixels = await pictures.load([...pictures.samples.keys()], side, null);
-  const data = new Float32Array(pixels.length * 3 * side * side);
-  for (const [i, p] of pixels.entries()) data.set(p, i * p.length);
+  const samples = await dataset.load([...dataset.samples.keys()], side, null);
   const session = await openOnnx().open({ graph, weights: null });
-  const { logits } = await session.run({ pixel_values: { data, shape: [pixels.length, 3, side, side] } });
+  const { logits } = await session.run({
+    pixel_values: stacked(pictureInput(side), samples).pixels,
+  });
   await session.close();
 
   const expected = await readSafetensors(

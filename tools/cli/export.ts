@@ -19,7 +19,7 @@ export async function exportCommand(args: Arguments): Promise<void> {
     throw new UsageError(
       'Neither the adapter nor the backbone has a preprocessor_config.json, so the file could not say how pictures are prepared.',
     );
-  const head = tensors.get(`${model.backbone.headPath}.bias`);
+  const head = tensors.get(`${model.head.path}.bias`);
   if (!head) throw new UsageError('The adapter has no classification head, so there is no model to export.');
   const settings = completeSettings(method, adapter.settings, defaultSettings(method, model, 1));
   const { onnx, kept } = await adaptedOnnx({

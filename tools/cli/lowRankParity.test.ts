@@ -61,7 +61,7 @@ async function savedIn(
   const { content, saved } = await readForm(
     config,
     await tensorsIn(`${folder}/adapter_model.safetensors`),
-    'classifier',
+    (name) => name.startsWith('classifier.'),
   );
   const found = method.peft!.read(content, model);
   const tensors = new Map([...found.tensors, ...saved]);
@@ -73,7 +73,7 @@ test.each(cases)('20 steps follow PEFT’s %s', { timeout: 600_000 }, async (nam
   const folder = `${fixtures}/peft-vit-${name}`;
   const backbone = await openBackbone(`${fixtures}/vit-tiny`);
   const { model } = backbone;
-  const pictures = await FolderPictures.open(
+  const dataset = await FolderPictures.open(
     `${fixtures}/peft-vit-lora/images`,
     backbone.files.preprocessor!,
     { val: 0, test: 0, seed: 1, fromFolders: true },
@@ -101,7 +101,7 @@ test.each(cases)('20 steps follow PEFT’s %s', { timeout: 600_000 }, async (nam
       { ...init?.settings, ...shared, ...settings },
       defaultSettings(method, model, 40),
     ),
-    pictures,
+    dataset,
     folder: `runs/${name}`,
     start,
     report: () => {},

@@ -10,7 +10,7 @@ import { hash32, hashText } from '../../models/data/hash.ts';
 import { preprocess, readPreprocessing, withImageSize } from '../../models/data/preprocess.ts';
 import { divide, type SplitSettings } from '../../models/data/split.ts';
 import { readZip } from '../../models/data/zip.ts';
-import type { Augmentation, Pictures } from '../../workers/session/ports.ts';
+import type { Augmentation, Dataset, SampleValues } from '../../workers/session/ports.ts';
 import { nodeCodecs } from '../codecs/node.ts';
 import { UsageError } from './args.ts';
 
@@ -34,9 +34,9 @@ async function fileEntry(file: string, path: string): Promise<FileEntry> {
 }
 
 /** Labelled pictures of a folder or zip, decoded on demand: the page's own code, without its workers. */
-export class FolderPictures implements Pictures {
+export class FolderPictures implements Dataset {
   readonly classes: readonly string[];
-  readonly samples: Pictures['samples'];
+  readonly samples: Dataset['samples'];
   readonly hash: string;
 
   private constructor(
@@ -100,9 +100,9 @@ export class FolderPictures implements Pictures {
     samples: readonly number[],
     side: number,
     augmentation: Augmentation | null,
-  ): Promise<Float32Array[]> {
+  ): Promise<SampleValues[]> {
     const steps = readPreprocessing(withImageSize(this.preprocessor, side));
-    const result: Float32Array[] = [];
+    const result: SampleValues[] = [];
     for (const sample of samples) {
       const { entry, path } = this.files.samples[this.labelled[sample]];
       const image = await this.decode(await entry.bytes(), path);
@@ -112,7 +112,7 @@ export class FolderPictures implements Pictures {
             viewOf(image.width, image.height, defaultAugment, augmentation.seed, sample, augmentation.view),
           )
         : image;
-      result.push(preprocess(seen, steps).data);
+      result.push({ pixels: preprocess(seen, steps).data });
     }
     return result;
   }

@@ -23,11 +23,11 @@ export async function predictCommand(args: Arguments): Promise<void> {
     throw new UsageError(
       'Neither the adapter nor the backbone has a preprocessor_config.json, so pictures cannot be prepared.',
     );
-  const head = adapter.tensors.get(`${backbone.model.backbone.headPath}.bias`);
+  const head = adapter.tensors.get(`${backbone.model.head.path}.bias`);
   const classes = adapter.labels ?? Array.from({ length: head?.shape[0] ?? 0 }, (_, i) => `class ${i}`);
   if (!classes.length)
     throw new UsageError('The adapter has no classification head, so there is nothing to predict.');
-  const pictures = await FolderPictures.unlabelled(data, preprocessor, classes);
+  const dataset = await FolderPictures.unlabelled(data, preprocessor, classes);
   const gpu = await openGpu();
   const session = await Session.open({
     gpu,
@@ -39,16 +39,16 @@ export async function predictCommand(args: Arguments): Promise<void> {
       ...defaultSettings(method, backbone.model, 1),
       augment: 0,
     }),
-    pictures,
+    dataset,
     folder: `runs/cli-${process.pid}`,
     start: adapter.tensors,
     onnx: openOnnx(),
     report: () => {},
   });
-  const samples = pictures.samples.map((_, i) => i);
+  const samples = dataset.samples.map((_, i) => i);
   const logits = await session.logits(samples, session.startKnobs());
   const rows = samples.map((i) => ({
-    file: pictures.samples[i].path,
+    file: dataset.samples[i].path,
     label: classes[argmax(logits[i])],
     logits: logits[i],
   }));

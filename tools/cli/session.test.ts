@@ -31,7 +31,7 @@ async function openSession(
   const backbone = await openBackbone(`${fixtures}/vit-tiny`);
   const method = methodById('lora');
   const split = { val: options.val ?? 0, test: 0, seed: 1, fromFolders: true };
-  const pictures = await FolderPictures.open(
+  const dataset = await FolderPictures.open(
     `${fixtures}/peft-vit-lora/images`,
     backbone.files.preprocessor!,
     split,
@@ -51,7 +51,7 @@ async function openSession(
     model: backbone.model,
     method,
     settings: completeSettings(method, given, defaultSettings(method, backbone.model, 40)),
-    pictures,
+    dataset,
     folder: 'runs/one/checkpoints',
     start: options.start,
     prefix: options.prefix,

@@ -30,10 +30,10 @@ export async function trainCommand(args: Arguments): Promise<void> {
     test: number(args, 'test') ?? 0,
     seed: number(args, 'seed') ?? 1,
   };
-  const pictures = await FolderPictures.open(data, backbone.files.preprocessor, split);
-  for (const note of pictures.account.notes) say(note);
-  for (const { path, reason } of pictures.account.rejected) say(`Left out: ${path}: ${reason}.`);
-  const count = pictures.samples.filter((s) => s.split === 'train').length;
+  const dataset = await FolderPictures.open(data, backbone.files.preprocessor, split);
+  for (const note of dataset.account.notes) say(note);
+  for (const { path, reason } of dataset.account.rejected) say(`Left out: ${path}: ${reason}.`);
+  const count = dataset.samples.filter((s) => s.split === 'train').length;
   const init = args.init ? await readAdapter(await entriesOf(args.init), backbone.model) : undefined;
   const method = args.method ? methodById(args.method) : (init?.method ?? methodById('lora'));
   if (init && init.method !== method)
@@ -56,7 +56,7 @@ export async function trainCommand(args: Arguments): Promise<void> {
     model: backbone.model,
     method,
     settings,
-    pictures,
+    dataset,
     folder: `runs/cli-${process.pid}`,
     start: init?.tensors,
     onnx: openOnnx(),

@@ -19,7 +19,7 @@ import { openOnnx } from '../onnx/node.ts';
 export interface Arena {
   gpu: Gpu;
   backbone: OpenBackbone;
-  pictures: FolderPictures;
+  dataset: FolderPictures;
   /** Settings of every run, over the defaults. */
   common: Settings;
   what: string;
@@ -42,32 +42,32 @@ export async function openArena({ data, backbone: name, common }: ArenaOptions):
     return null;
   }
   const backbone = await openBackbone(name);
-  const pictures = await FolderPictures.open(folder, backbone.files.preprocessor!, {
+  const dataset = await FolderPictures.open(folder, backbone.files.preprocessor!, {
     ...defaultSplit,
     val: 0,
     test: 0,
   });
   const gpu = await openGpu();
-  const of = (split: string) => pictures.samples.filter((s) => s.split === split).length;
+  const of = (split: string) => dataset.samples.filter((s) => s.split === split).length;
   const what = `${backbone.title} at ${common.image_size} px, ${basename(folder)} (${of('train')} to train, ${of('test')} to test)`;
   console.log(`${what}\non ${gpu.info.description}`);
-  return { gpu, backbone, pictures, common, what };
+  return { gpu, backbone, dataset, common, what };
 }
 
 /** The arena with no more than so many training pictures of each class, the first ones. */
 export function withFewer(arena: Arena, perClass: number): Arena {
   const counts = new Map<number, number>();
-  const samples = arena.pictures.samples.map((s) => {
+  const samples = arena.dataset.samples.map((s) => {
     const n = counts.get(s.label) ?? 0;
     if (s.split === 'train') counts.set(s.label, n + 1);
     // A sample without a label is left out of everything.
     return s.split === 'train' && n >= perClass ? { ...s, label: -1 } : s;
   });
-  const pictures: FolderPictures = Object.create(arena.pictures, {
+  const dataset: FolderPictures = Object.create(arena.dataset, {
     samples: { value: samples },
-    hash: { value: `${arena.pictures.hash}-${perClass}` },
+    hash: { value: `${arena.dataset.hash}-${perClass}` },
   });
-  return { ...arena, pictures, what: `${arena.what}, ${perClass} of each class` };
+  return { ...arena, dataset, what: `${arena.what}, ${perClass} of each class` };
 }
 
 /**
@@ -75,10 +75,10 @@ export function withFewer(arena: Arena, perClass: number): Arena {
  * over the defaults.
  */
 export async function openRun(arena: Arena, of: string | Method, settings: Settings): Promise<Session> {
-  const { gpu, backbone, pictures, common } = arena;
+  const { gpu, backbone, dataset, common } = arena;
   const method = typeof of === 'string' ? methodById(of) : of;
   const { id } = method.card;
-  const count = trainingCount(pictures);
+  const count = trainingCount(dataset);
   const given = { ...common, ...settings };
   return Session.open({
     gpu,
@@ -87,7 +87,7 @@ export async function openRun(arena: Arena, of: string | Method, settings: Setti
     model: backbone.model,
     method,
     settings: completeSettings(method, given, defaultSettings(method, backbone.model, count)),
-    pictures,
+    dataset,
     onnx: openOnnx(),
     folder: `runs/prove-${process.pid}-${id}-${settings.seed ?? common.seed ?? 0}-${++opened}`,
     report: progressLine(`${id}: `),
@@ -97,8 +97,8 @@ export async function openRun(arena: Arena, of: string | Method, settings: Setti
 let opened = 0;
 
 /** Epochs that make `steps` steps. */
-export function epochsOf({ pictures, common }: Arena, steps: number): number {
-  return (steps * (common.batch_size as number)) / trainingCount(pictures);
+export function epochsOf({ dataset, common }: Arena, steps: number): number {
+  return (steps * (common.batch_size as number)) / trainingCount(dataset);
 }
 
 const trainingCount = ({ samples }: FolderPictures): number =>
@@ -148,7 +148,7 @@ export async function trainRun(
 export async function hitsOf(session: Session, knobs: Record<string, number>): Promise<boolean[]> {
   const samples = session.samplesOf('test');
   const logits = await session.logits(samples, knobs);
-  return samples.map((s, i) => argmax(logits[i]) === session.options.pictures.samples[s].label);
+  return samples.map((s, i) => argmax(logits[i]) === session.options.dataset.samples[s].label);
 }
 
 /** Share of true values. */

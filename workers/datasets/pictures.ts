@@ -1,16 +1,16 @@
 import type { JsonObject } from '../../models/checkpoints/folder.ts';
 import { type AugmentSettings, defaultAugment } from '../../models/data/augment.ts';
 import { withImageSize } from '../../models/data/preprocess.ts';
-import type { Augmentation, Files, Pictures } from '../session/ports.ts';
+import type { Augmentation, Dataset, Files, SampleValues } from '../session/ports.ts';
 import type { Pool } from './jobs.ts';
 import { readPlace } from './packs.ts';
 import type { StoredSample } from './record.ts';
 import type { Edited } from './view.ts';
 
-/** Pictures of a stored data set at one point of its edits, preprocessed for one backbone. */
-export class StoredPictures implements Pictures {
+/** Dataset of a stored data set at one point of its edits, preprocessed for one backbone. */
+export class StoredPictures implements Dataset {
   readonly classes: readonly string[];
-  readonly samples: Pictures['samples'];
+  readonly samples: Dataset['samples'];
   readonly hash: string;
   /** Id within the data set of each of `samples`. */
   readonly ids: readonly number[];
@@ -39,13 +39,14 @@ export class StoredPictures implements Pictures {
     this.#augment = augment;
   }
 
-  load(samples: readonly number[], side: number, augmentation: Augmentation | null): Promise<Float32Array[]> {
+  load(samples: readonly number[], side: number, augmentation: Augmentation | null): Promise<SampleValues[]> {
     const preprocessor = withImageSize(this.#preprocessor, side);
     return Promise.all(
-      samples.map((sample) => {
+      samples.map(async (sample) => {
         const { photo, path } = this.#rows[sample];
         const view = augmentation && { ...augmentation, sample, settings: this.#augment };
-        return this.#pool.load(() => readPlace(this.#files, photo), path, { preprocessor, side, view });
+        const read = () => readPlace(this.#files, photo);
+        return { pixels: await this.#pool.load(read, path, { preprocessor, side, view }) };
       }),
     );
   }

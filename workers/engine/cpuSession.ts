@@ -14,7 +14,7 @@ import {
 import { loadRows } from '../session/features.ts';
 import { argmax, crossEntropyOf, softmax } from '../session/metrics.ts';
 import { type Order, scheduledRate } from '../session/order.ts';
-import type { Pictures } from '../session/ports.ts';
+import type { Dataset, SampleValues } from '../session/ports.ts';
 import { fitProbe, type LabelledFeatures, type Probe } from '../session/probe.ts';
 import { NoTimestampsError } from '../session/profile.ts';
 import type { RunShape } from '../session/programs.ts';
@@ -24,7 +24,7 @@ import { stepsOf } from './estimate.ts';
 import { type BackboneRunner, runnerOf } from './runner.ts';
 import type { OpenOptions, RunSession, Trainer } from './trainer.ts';
 
-/** Pictures that ONNX Runtime takes at a time. */
+/** Dataset that ONNX Runtime takes at a time. */
 const batchSize = 8;
 /** Rows of features in one stored file. */
 const rowsPerFile = 64;
@@ -86,11 +86,11 @@ export class CpuSession implements RunSession {
     features: Float32Array[],
     head: { name: string; data: Float32Array }[],
   ) {
-    const { backbone, method, settings, pictures } = options;
+    const { backbone, method, settings, dataset } = options;
     const { model } = backbone;
     this.options = { ...options, model, backboneHash: backbone.hash };
     this.attachment = method.attach(model, settings);
-    this.classes = pictures.classes.length;
+    this.classes = dataset.classes.length;
     this.shape = { model, attachment: this.attachment, classes: this.classes, settings };
     this.checkpoints = new Checkpoints(options.files, options.folder);
     this.#runner = runner;
@@ -100,14 +100,14 @@ export class CpuSession implements RunSession {
   }
 
   static async open(options: OpenOptions, reference: ReferenceWorker): Promise<CpuSession> {
-    const { backbone, pictures, settings, start } = options;
+    const { backbone, dataset, settings, start } = options;
     const head = [];
-    for (const p of headParameters(backbone.model, pictures.classes.length)) {
+    for (const p of headParameters(backbone.model, dataset.classes.length)) {
       const drawn = await startValue(p, settings.seed as number, noBase);
       head.push({ name: p.name, data: start?.get(p.name)?.data ?? drawn });
     }
     options.report('Loading weights', { done: 0, total: 1 });
-    const runner = await runnerOf(backbone, reference, settings.image_size as number);
+    const runner = await runnerOf(backbone, reference, backbone.model.sizeIn(settings));
     try {
       return new CpuSession(options, runner, await frozenFeatures(options, runner), head);
     } catch (error) {
@@ -129,7 +129,7 @@ export class CpuSession implements RunSession {
   }
 
   samplesOf(split: Split): number[] {
-    return this.options.pictures.samples.flatMap((s, i) => (s.split === split && s.label >= 0 ? [i] : []));
+    return this.options.dataset.samples.flatMap((s, i) => (s.split === split && s.label >= 0 ? [i] : []));
   }
 
   startKnobs(): Record<string, number> {
@@ -142,12 +142,12 @@ export class CpuSession implements RunSession {
   }
 
   async step(step: number, order: Order, progress: Progress): Promise<{ lr: number }> {
-    const { settings, pictures } = this.options;
+    const { settings, dataset } = this.options;
     const train = this.samplesOf('train');
     const batch = order.at(step).map(({ position }) => train[position]);
     const rate = progress.knobs.lr * rateFactor(progress, step);
     const lr = scheduledRate(settings.schedule as string, rate, step, this.steps, settings.warmup as number);
-    const labels = batch.map((sample) => pictures.samples[sample].label);
+    const labels = batch.map((sample) => dataset.samples[sample].label);
     this.#figures.push(this.#update(batch, labels, step, lr));
     // The page's commands are heard between steps.
     if (step % 16 === 0) await new Promise((resolve) => setTimeout(resolve));
@@ -217,7 +217,7 @@ export class CpuSession implements RunSession {
 
   async evaluate(samples: readonly number[]) {
     const logits = await this.logits(samples);
-    const labels = samples.map((sample) => this.options.pictures.samples[sample].label);
+    const labels = samples.map((sample) => this.options.dataset.samples[sample].label);
     const predicted = logits.map(argmax);
     const loss = logits.reduce((sum, l, i) => sum + crossEntropyOf(l, labels[i]), 0);
     return {
@@ -227,8 +227,8 @@ export class CpuSession implements RunSession {
     };
   }
 
-  async predict(pixels: Float32Array) {
-    const features = await this.#runner.features(pixels, 1);
+  async predict(sample: SampleValues) {
+    const features = await this.#runner.features([sample]);
     return { logits: this.#logitsOf(features), features };
   }
 
@@ -236,7 +236,7 @@ export class CpuSession implements RunSession {
     const samples = this.samplesOf(split);
     return {
       features: samples.map((sample) => this.#features[sample]),
-      labels: samples.map((sample) => this.options.pictures.samples[sample].label),
+      labels: samples.map((sample) => this.options.dataset.samples[sample].label),
     };
   }
 
@@ -284,11 +284,11 @@ export class CpuSession implements RunSession {
 
 /** Features of every picture by ONNX Runtime, kept in storage; a stop loses at most one file of them. */
 async function frozenFeatures(options: OpenOptions, runner: BackboneRunner): Promise<Float32Array[]> {
-  const { backbone, pictures, settings, files, report } = options;
-  const side = settings.image_size as number;
-  const folder = `features/${backbone.hash}-${pictures.hash}-${side}-onnx`;
+  const { backbone, dataset, settings, files, report } = options;
+  const size = backbone.model.sizeIn(settings);
+  const folder = `features/${backbone.hash}-${dataset.hash}-${size}-onnx`;
   const width = backbone.model.backbone.featureSize(backbone.model.config);
-  const total = pictures.samples.length;
+  const total = dataset.samples.length;
   const rows: Float32Array[] = [];
   for (let from = 0; from < total; from += rowsPerFile) {
     report('Computing frozen features', { done: from, total });
@@ -298,7 +298,7 @@ async function frozenFeatures(options: OpenOptions, runner: BackboneRunner): Pro
     const usable = stored?.length === count * width * 4;
     const values = usable
       ? new Float32Array(stored.slice().buffer)
-      : await computed(pictures, from, count, side, width, runner);
+      : await computed(dataset, from, count, size, width, runner);
     if (!usable) await files.write(name, new Uint8Array(values.buffer));
     for (let i = 0; i < count; i++) rows.push(values.slice(i * width, (i + 1) * width));
   }
@@ -307,10 +307,10 @@ async function frozenFeatures(options: OpenOptions, runner: BackboneRunner): Pro
 }
 
 async function computed(
-  pictures: Pictures,
+  dataset: Dataset,
   from: number,
   count: number,
-  side: number,
+  size: number,
   width: number,
   runner: BackboneRunner,
 ): Promise<Float32Array> {
@@ -320,12 +320,8 @@ async function computed(
       sample: from + i + j,
       view: 0,
     }));
-    const loaded = await loadRows(pictures, batch, side, 0);
-    const pixels = new Float32Array(batch.length * 3 * side * side);
-    loaded.forEach((picture, j) => {
-      pixels.set(picture, j * picture.length);
-    });
-    values.set(await runner.features(pixels, batch.length), i * width);
+    const loaded = await loadRows(dataset, batch, size, 0);
+    values.set(await runner.features(loaded), i * width);
   }
   return values;
 }

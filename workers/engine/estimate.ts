@@ -22,7 +22,7 @@ export function stepsOf(settings: Settings, train: number): number {
 
 /** Rows of cached features that a run keeps: augmented views of the training pictures, and the others once. */
 export function rowsOf(settings: Settings, { train, val, test }: Record<Split, number>): number {
-  return train * (1 + (settings.augment as number)) + val + test;
+  return train * (1 + ((settings.augment ?? 0) as number)) + val + test;
 }
 
 /** GPU bytes of a run with so many rows of cached features. */

@@ -1,5 +1,7 @@
+import { sizeOf } from '../../gpu-shaders/index.ts';
 import { hash32, uniform } from '../../models/data/hash.ts';
 import { linearProbe } from '../../models/methods/linearProbe.ts';
+import type { Model } from '../../models/model.ts';
 import type { Pool } from '../datasets/jobs.ts';
 import { StoredPictures } from '../datasets/pictures.ts';
 import type { DatasetStore } from '../datasets/store.ts';
@@ -7,7 +9,7 @@ import type { NeighbourScore, ReferenceCheck, StudioEvent } from '../protocol.ts
 import type { ReferenceWorker } from '../reference.ts';
 import { Cancelled } from '../session/features.ts';
 import { score } from '../session/metrics.ts';
-import type { Files, Pictures } from '../session/ports.ts';
+import type { Dataset, Files } from '../session/ports.ts';
 import type { PrefixPlace } from '../session/prefix.ts';
 import { defaultSettings } from '../settings.ts';
 import { BackboneError, type Backbones } from './backbones.ts';
@@ -48,22 +50,27 @@ export class Features {
   }
 
   /** Scores nearest neighbours on the validation pictures, on those of the test where there are none. */
-  async neighbours(dataset: string, backboneId: string, side: number): Promise<NeighbourScore> {
+  async neighbours(datasetId: string, backboneId: string, size: number): Promise<NeighbourScore> {
     const { datasets, backbones, files, pool, reference, tell } = this.#ports;
-    const { rows, edited } = await datasets.open(dataset);
-    const key = JSON.stringify([edited.hash, backboneId, side]);
+    const { rows, edited } = await datasets.open(datasetId);
+    const key = JSON.stringify([edited.hash, backboneId, size]);
     const known = this.#known.get(key);
-    if (known) return { ...known, dataset };
+    if (known) return { ...known, dataset: datasetId };
     const { preprocessor } = await backbones.open(backboneId);
-    const pictures = new StoredPictures(edited, rows, { files, pool }, preprocessor);
-    const session = await this.#open('neighbours', backboneId, side, pictures);
+    const dataset = new StoredPictures(edited, rows, { files, pool }, preprocessor);
+    const session = await this.#open('neighbours', backboneId, size, dataset);
     try {
       const train = session.labelled('train');
       const val = session.labelled('val');
       const held = val.labels.length > 0 ? val : session.labelled('test');
       const k = Math.min(neighbours, train.labels.length);
       const hits = await reference.neighbourHits(train, held, session.classes, k);
-      const found: NeighbourScore = { ...score(hits, held.labels.length), dataset, backbone: backboneId, k };
+      const found: NeighbourScore = {
+        ...score(hits, held.labels.length),
+        dataset: datasetId,
+        backbone: backboneId,
+        k,
+      };
       this.#known.set(key, found);
       tell({ kind: 'neighbours', score: found });
       return found;
@@ -82,16 +89,16 @@ export class Features {
       );
     const backbone = await backbones.open(backboneId);
     const { card, hash } = backbone;
-    const side = card.imageSize.default;
-    const pictures = waves(`check-${newId()}`);
-    const oracle = await runnerOf(backbone, reference, side);
+    const size = card.size.default;
+    const dataset = examples(`check-${newId()}`, backbone.model);
+    const oracle = await runnerOf(backbone, reference, size);
     try {
-      const session = await this.#open('check', backboneId, side, pictures, 'gpu');
+      const session = await this.#open('check', backboneId, size, dataset, 'gpu');
       const { features } = session.labelled('train');
       session.destroy();
       let [furthest, largest] = [0, 0];
       for (let sample = 0; sample < checked; sample++) {
-        const expected = await oracle.features(wave(sample, side), 1);
+        const expected = await oracle.features(await dataset.load([sample], size, null));
         expected.forEach((value, i) => {
           furthest = Math.max(furthest, Math.abs(value - features[sample][i]));
           largest = Math.max(largest, Math.abs(value));
@@ -102,15 +109,15 @@ export class Features {
     } finally {
       await oracle.close();
       // Each check computes anew, under a name of its own.
-      await files.remove(`features/${hash}-${pictures.hash}`);
+      await files.remove(`features/${hash}-${dataset.hash}`);
     }
   }
 
   async #open(
     job: string,
     backboneId: string,
-    side: number,
-    pictures: Pictures,
+    size: number,
+    dataset: Dataset,
     prefix?: PrefixPlace,
   ): Promise<RunSession> {
     const { backbones, trainer, files, tell, tick, newId } = this.#ports;
@@ -124,15 +131,15 @@ export class Features {
     await backbone.fetch((done, total) => report('Fetching the backbone', done, total, 'bytes'));
     await trainer.ready();
     const settings = {
-      ...defaultSettings(linearProbe, backbone.model, pictures.samples.length),
-      image_size: side,
+      ...defaultSettings(linearProbe, backbone.model, dataset.samples.length),
+      [backbone.card.size.setting]: size,
     };
     return trainer.open({
       files,
       backbone,
       method: linearProbe,
       settings,
-      pictures,
+      dataset,
       prefix,
       // Nothing is trained, so nothing is ever written there.
       folder: `scratch/${newId()}`,
@@ -142,9 +149,9 @@ export class Features {
 }
 
 /** Inputs to compare on, as a data set. */
-function waves(hash: string): Pictures {
+function examples(hash: string, model: Model): Dataset {
   const samples = Array.from({ length: checked }, (_, i) => ({
-    path: `wave ${i}`,
+    path: `example ${i}`,
     label: 0,
     split: 'train' as const,
   }));
@@ -152,26 +159,40 @@ function waves(hash: string): Pictures {
     classes: ['a', 'b'],
     samples,
     hash,
-    load: async (wanted, side) => wanted.map((sample) => wave(sample, side)),
+    load: async (wanted, size) =>
+      wanted.map((sample) =>
+        Object.fromEntries(
+          model.sampleInputs(size).map(({ name, shape, dtype }) => [
+            name,
+            // Any token is as good as another, among those that every vocabulary has.
+            dtype === 'u32' ? tokens(sample, shape) : name === 'mask' ? ones(shape) : waves(sample, shape),
+          ]),
+        ),
+      ),
   };
 }
 
-/** A smooth picture of waves, as different for each sample as photos are: f32 [3, side, side] around 0. */
-function wave(sample: number, side: number): Float32Array {
-  const pixels = new Float32Array(3 * side * side);
+const tokens = (sample: number, shape: readonly number[]) =>
+  Uint32Array.from({ length: sizeOf(shape) }, (_, i) => hash32(sample, i) % 2);
+
+const ones = (shape: readonly number[]) => new Float32Array(sizeOf(shape)).fill(1);
+
+/** Smooth waves over the last two axes, as different for each sample as photos are, around 0. */
+function waves(sample: number, shape: readonly number[]): Float32Array {
+  const [height, width] = shape.slice(-2);
   const stream = hash32(sample, 1);
   const draw = (n: number, low: number, high: number) => low + (high - low) * uniform(stream, n);
-  const waves = Array.from({ length: 6 }, (_, n) => ({
+  const parts = Array.from({ length: 6 }, (_, n) => ({
     x: draw(4 * n, -0.3, 0.3),
     y: draw(4 * n + 1, -0.3, 0.3),
     phase: draw(4 * n + 2, 0, 2 * Math.PI),
     height: draw(4 * n + 3, 0.2, 0.8),
   }));
-  for (let c = 0; c < 3; c++)
-    for (let y = 0; y < side; y++)
-      for (let x = 0; x < side; x++) {
-        const sum = waves.reduce((s, w) => s + w.height * Math.sin(w.x * x + w.y * y + w.phase * (c + 1)), 0);
-        pixels[(c * side + y) * side + x] = sum;
-      }
-  return pixels;
+  return Float32Array.from({ length: sizeOf(shape) }, (_, i) => {
+    const [x, y, channel] = [i % width, Math.floor(i / width) % height, Math.floor(i / (width * height))];
+    return parts.reduce(
+      (sum, w) => sum + w.height * Math.sin(w.x * x + w.y * y + w.phase * (channel + 1)),
+      0,
+    );
+  });
 }

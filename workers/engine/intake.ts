@@ -130,7 +130,7 @@ export class Intake {
     const { backbone, imported } = await this.#fitting(drop, run);
     const { files, runs, newId, now } = this.#ports;
     const { method } = imported;
-    const head = backbone.model.backbone.headPath;
+    const head = backbone.model.head.path;
     const weight = imported.tensors.get(`${head}.weight`);
     if (!weight)
       throw new AdapterError(

@@ -164,7 +164,7 @@ export class Life {
     const { rows, edited } = await datasets.at(plan.dataset, record.edits);
     if (edited.hash !== record.datasetHash)
       throw new DataChangedError(`The data set of "${record.view.name}" is not the one it began with.`);
-    const pictures = new StoredPictures(edited, rows, { files, pool }, backbone.preprocessor);
+    const dataset = new StoredPictures(edited, rows, { files, pool }, backbone.preprocessor);
     const folder = `${runFolder(this.#id)}checkpoints`;
     this.#features = { from: 0, at: 0, done: 0 };
     return trainer.open({
@@ -172,7 +172,7 @@ export class Life {
       backbone,
       method: methodById(plan.method),
       settings: plan.settings,
-      pictures,
+      dataset,
       folder,
       report: (phase, { done, total }) => {
         const features = phase.includes('features');

@@ -69,12 +69,14 @@ export class Plans {
   }
 }
 
-function checkSize({ card }: OpenBackbone, settings: Settings): void {
-  const { min, max, multiple } = card.imageSize;
-  const side = settings.image_size as number;
-  if (side >= min && side <= max && side % multiple === 0) return;
-  const near = Math.min(max, Math.max(min, Math.round(side / multiple) * multiple));
+const samplesOf = { image: 'pictures', text: 'texts', audio: 'sounds' } as const;
+
+function checkSize({ card, model }: OpenBackbone, settings: Settings): void {
+  const { min, max, multiple, unit } = card.size;
+  const size = model.sizeIn(settings);
+  if (size >= min && size <= max && size % multiple === 0) return;
+  const near = Math.min(max, Math.max(min, Math.round(size / multiple) * multiple));
   throw new SettingsError(
-    `${card.title} takes an image size of ${min} to ${max} in steps of ${multiple}, and ${side} is none of these. Try ${near}.`,
+    `${card.title} takes ${samplesOf[card.modality]} of ${min} to ${max} ${unit} in steps of ${multiple}, and ${size} is none of these. Try ${near}.`,
   );
 }

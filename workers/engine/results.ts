@@ -19,7 +19,7 @@ import { freshProgress, type Progress } from '../session/checkpoint.ts';
 import { masksOf, paintMask } from '../session/masks.ts';
 import { softmax } from '../session/metrics.ts';
 import { adaptedOnnx } from '../session/onnx.ts';
-import type { Files, Pictures } from '../session/ports.ts';
+import type { Dataset, Files } from '../session/ports.ts';
 import { probeLogits } from '../session/probe.ts';
 import { previewCut } from '../session/ranks.ts';
 import { reportOf } from '../session/report.ts';
@@ -42,11 +42,11 @@ interface Ports {
   tick(): number;
 }
 
-/** A session with a run's trained values in place. `pictures` tells whether it has the data set or its classes alone. */
+/** A session with a run's trained values in place. `dataset` tells whether it has the data set or its classes alone. */
 interface Kept {
   readonly id: string;
   readonly session: RunSession;
-  readonly pictures: boolean;
+  readonly dataset: boolean;
 }
 
 /**
@@ -65,14 +65,14 @@ export class Results {
   /** Takes over the session of a training that ended. */
   keep(id: string, session: RunSession): void {
     this.drop();
-    this.#kept = { id, session, pictures: true };
+    this.#kept = { id, session, dataset: true };
   }
 
   /** Gives back the session of a run for training, where it is at hand, and frees any other. */
   release(id: string): RunSession | null {
     const kept = this.#kept;
     this.#kept = null;
-    if (kept?.id === id && kept.pictures && this.#ports.trainer.holds(kept.session)) return kept.session;
+    if (kept?.id === id && kept.dataset && this.#ports.trainer.holds(kept.session)) return kept.session;
     kept?.session.destroy();
     return null;
   }
@@ -106,12 +106,12 @@ export class Results {
         const test = made.split === 'test' ? { test: made.score } : {};
         await this.#ports.runs.change(id, { report }, { ...test, probe: made.baseScore });
       }
-      const pictures = await this.#pictures(record);
+      const dataset = await this.#pictures(record);
       const mistakes = await Promise.all(
         report.mistakes.map(async (mistake) => ({
           ...mistake,
-          path: pictures.samples[mistake.sample].path,
-          image: await pictures.thumbnail(mistake.sample),
+          path: dataset.samples[mistake.sample].path,
+          image: await dataset.thumbnail(mistake.sample),
         })),
       );
       return { ...report, mistakes };
@@ -179,7 +179,7 @@ export class Results {
       ]);
       const begun = tick();
       const { knobs } = await this.#progress(record, session);
-      const { logits, features } = await session.predict(pixels, knobs);
+      const { logits, features } = await session.predict({ pixels }, knobs);
       const ms = tick() - begun;
       const probe = await loadProbe(files, id);
       return {
@@ -268,28 +268,28 @@ export class Results {
   }
 
   /** The kept session where it fits, else one opened from the best checkpoint, or the newest. */
-  async #open(record: RunRecord, pictures: 'needed' | 'wished' | 'none'): Promise<RunSession> {
+  async #open(record: RunRecord, dataset: 'needed' | 'wished' | 'none'): Promise<RunSession> {
     const { id, view } = record;
     if (isActive(view.state))
       throw new RunStateError(`"${view.name}" is training. Pause it, or wait until it is done.`);
     if (this.#kept && !this.#ports.trainer.holds(this.#kept.session)) this.drop();
-    if (this.#kept?.id === id && (this.#kept.pictures || pictures !== 'needed')) return this.#kept.session;
+    if (this.#kept?.id === id && (this.#kept.dataset || dataset !== 'needed')) return this.#kept.session;
     this.drop();
     const { backbones, files, trainer, report } = this.#ports;
     const backbone = await backbones.open(view.plan.backbone);
     await backbone.fetch((done, total) => report('Fetching the backbone', done, total));
     await trainer.ready();
-    const data = pictures === 'none' ? null : await this.#data(record, pictures === 'needed');
+    const data = dataset === 'none' ? null : await this.#data(record, dataset === 'needed');
     const session = await trainer.open({
       files,
       backbone,
       method: methodById(view.plan.method),
       settings: view.plan.settings,
-      pictures: data ?? classesAlone(view.classes),
+      dataset: data ?? classesAlone(view.classes),
       folder: `${runFolder(id)}checkpoints`,
       report: (phase, { done, total }) => report(phase, done, total),
     });
-    this.#kept = { id, session, pictures: data !== null };
+    this.#kept = { id, session, dataset: data !== null };
     await session.takeLast();
     await session.takeBest();
     return session;
@@ -316,7 +316,7 @@ export class Results {
 }
 
 /** Names of classes without any picture: enough to predict, and to describe an adapter made elsewhere. */
-function classesAlone(classes: readonly string[]): Pictures {
+function classesAlone(classes: readonly string[]): Dataset {
   return { classes, samples: [], hash: 'none', load: async () => [] };
 }
 

@@ -1,12 +1,14 @@
-import { inputs } from '../../models/tasks/classification.ts';
+import { onnxNames } from '../../models/onnx/index.ts';
 import { onnxOf, type ReferenceWorker } from '../reference.ts';
+import { stacked } from '../session/batch.ts';
+import type { SampleValues } from '../session/ports.ts';
 import { openBackboneOnnx } from '../session/prefix.ts';
 import type { OpenBackbone } from './backbones.ts';
 
 /** A frozen backbone in ONNX Runtime. */
 export interface BackboneRunner {
-  /** Features of pixels f32 [count, 3, side, side]: f32 [count, width]. The pixels are moved there. */
-  features(pixels: Float32Array, count: number): Promise<Float32Array>;
+  /** Features of samples, f32 [samples, width]. */
+  features(samples: readonly SampleValues[]): Promise<Float32Array>;
   close(): Promise<void>;
 }
 
@@ -18,19 +20,26 @@ export interface BackboneRunner {
 export async function runnerOf(
   { model, reference: graph }: OpenBackbone,
   reference: ReferenceWorker,
-  side: number,
+  size: number,
 ): Promise<BackboneRunner> {
+  const inputs = model.sampleInputs(size);
   if (graph) {
     await reference.load(graph);
     return {
-      features: (pixels, count) => reference.features(pixels, count, side),
+      features: (samples) => {
+        const batch = stacked(inputs, samples);
+        return reference.features(
+          Object.fromEntries(
+            inputs.map(({ name }) => [onnxNames[name as keyof typeof onnxNames], batch[name]]),
+          ),
+        );
+      },
       close: async () => undefined,
     };
   }
-  const session = await openBackboneOnnx(model, side, onnxOf(reference));
+  const session = await openBackboneOnnx(model, size, onnxOf(reference));
   return {
-    features: async (data, count) =>
-      (await session.run({ [inputs.pixels]: { data, shape: [count, 3, side, side] } }))['features'],
+    features: async (samples) => (await session.run(stacked(inputs, samples)))['features'],
     close: () => session.close(),
   };
 }

@@ -99,7 +99,8 @@ export async function fetchFile(url: string | URL | Request, options?: RequestIn
 export function fakeReference(): ReferenceWorker {
   return {
     load: async () => undefined,
-    features: async (pixels, count) => {
+    features: async ({ pixel_values: { data: pixels, shape } }) => {
+      const [count] = shape;
       const size = pixels.length / count;
       return Float32Array.from({ length: count * 1280 }, (_, i) => {
         const value = pixels[Math.floor(i / 1280) * size];

@@ -68,14 +68,14 @@ export interface AdapterZipOptions {
 /** The download: the adapter in every form it has, card, preprocessing, labels, run, and the base if asked. */
 export async function adapterZip(options: AdapterZipOptions): Promise<Uint8Array> {
   const { session, backbone } = options;
-  const { pictures, settings } = session.options;
+  const { dataset, settings } = session.options;
   const forms = await formsOf(options);
   const load = loadInfo(options, forms);
   return buildAdapterZip({
     ...forms,
     card: modelCard(cardInfo(options, load)),
     preprocessor: withImageSize(backbone.preprocessor, settings.image_size as number),
-    labels: pictures.classes,
+    labels: dataset.classes,
     run: runSummary(options),
     base: backbone.files && { files: backbone.files, loader: loaderScript({ ...load, withBase: true }) },
   });
@@ -103,8 +103,7 @@ async function formsOf({ session, backbone, run, ranks = {} }: FormOptions): Pro
   const { model, method } = session.options;
   const trained = await session.trained();
   const settings = { ...session.options.settings, ...ownKnobs(session, run.progress.knobs) };
-  const { headPath } = model.backbone;
-  const saved = new Map([...trained].filter(([name]) => name.startsWith(`${headPath}.`)));
+  const saved = new Map([...trained].filter(([name]) => model.isHead(name)));
   const options = {
     baseModel: backbone.id,
     autoMapping: autoMapping(model),
@@ -148,7 +147,8 @@ function ownKnobs({ attachment }: Exported, knobs: Record<string, number>): Sett
 function modulePaths(model: Model): string[] {
   const owners = model.parameters.map(({ path }) => path.slice(0, path.lastIndexOf('.')));
   const places = [...model.modules, ...model.branches, ...model.attentions].map((m) => m.path);
-  return [...new Set([...places, ...owners, model.backbone.headPath])];
+  const { path, hidden } = model.head;
+  return [...new Set([...places, ...owners, ...hidden.map((h) => h.path), path])];
 }
 
 function autoMapping({ backbone }: Model) {
@@ -176,7 +176,7 @@ function loadInfo({ session, backbone }: AdapterZipOptions, forms: Forms): LoadI
 }
 
 function cardInfo({ session, backbone, run }: AdapterZipOptions, load: LoadInfo): CardInfo {
-  const { method, settings, pictures } = session.options;
+  const { method, settings, dataset } = session.options;
   const own = method.card.settings.map((s) => s.key);
   const of = (keep: (key: string) => boolean) =>
     Object.fromEntries(Object.entries(settings).filter(([k]) => keep(k)));
@@ -191,7 +191,7 @@ function cardInfo({ session, backbone, run }: AdapterZipOptions, load: LoadInfo)
     baseAbout: backbone.about,
     data: {
       name: run.dataset,
-      classes: pictures.classes,
+      classes: dataset.classes,
       counts: { train: session.samplesOf('train').length, val, test: session.samplesOf('test').length },
       split: run.split,
     },
@@ -221,7 +221,7 @@ function cardInfo({ session, backbone, run }: AdapterZipOptions, load: LoadInfo)
 
 /** `run.json`: what a program needs to know of the run, and what restores it when the zip comes back. */
 function runSummary({ session, backbone, run }: AdapterZipOptions): JsonObject {
-  const { method, settings, pictures, backboneHash } = session.options;
+  const { method, settings, dataset, backboneHash } = session.options;
   const { step, best, evals, journal } = run.progress;
   return {
     format: 1,
@@ -229,7 +229,7 @@ function runSummary({ session, backbone, run }: AdapterZipOptions): JsonObject {
     method: method.card.id,
     settings,
     backbone: { id: backbone.id, title: backbone.title, hash: backboneHash },
-    dataset: { name: run.dataset, hash: pictures.hash, classes: [...pictures.classes] },
+    dataset: { name: run.dataset, hash: dataset.hash, classes: [...dataset.classes] },
     steps: step,
     best,
     validation: evals,
@@ -281,7 +281,7 @@ async function contentOf(files: AdapterFolder, model: Model): Promise<Content> {
   const paths = modulePaths(model);
   const method = methodOfConfig(config);
   if (method.peft) {
-    const { content, saved } = await readForm(config, checkpoint, model.backbone.headPath);
+    const { content, saved } = await readForm(config, checkpoint, (name) => model.isHead(name));
     const found = method.peft.read(todaysForm(content, paths, model.backbone), model);
     return checked(
       { method, settings: found.settings, tensors: new Map([...found.tensors, ...saved]) },

@@ -18,7 +18,8 @@ import {
 import { type Base, MethodError } from '../../models/methods/method.ts';
 import type { Model } from '../../models/model.ts';
 import { inputs } from '../../models/tasks/classification.ts';
-import type { Pictures } from './ports.ts';
+import { stacked } from './batch.ts';
+import type { Dataset } from './ports.ts';
 import type { Probe } from './probe.ts';
 import { PREFIX_BATCH } from './programs.ts';
 
@@ -31,8 +32,8 @@ const OUTPUT_BYTES = 64 * 2 ** 20;
 export interface Ground {
   state: State;
   model: Model;
-  pictures: Pictures;
-  side: number;
+  dataset: Dataset;
+  size: number;
   probe(): Probe;
 }
 
@@ -79,16 +80,12 @@ async function inParts(
   return found;
 }
 
-function pixelsInput({ side }: Ground): Tensor {
-  return input(inputs.pixels, [PREFIX_BATCH, 3, side, side], { sample: true });
-}
-
 /** xᵀx of each module's input over all rows; the weights of pictures leave out what only fills the last batch. */
 async function inputMoments(ground: Ground, paths: readonly string[]): Promise<Matrices> {
   const weights = input(inputs.weights, [PREFIX_BATCH]);
   const outputs: Record<string, Tensor> = {};
   const rows: Record<string, number> = {};
-  ground.model.trace(pixelsInput(ground), [
+  ground.model.trace(ground.model.inputs(PREFIX_BATCH, ground.size), [
     {
       layer({ path, kind, x, options }) {
         if (!paths.includes(path) || path in outputs) return null;
@@ -118,17 +115,17 @@ async function inputMoments(ground: Ground, paths: readonly string[]): Promise<M
     },
   ]);
   const sums = await summed(ground, outputs);
-  const pictures = calibrationSamples(ground).length;
+  const dataset = calibrationSamples(ground).length;
   return new Map(
-    [...sums].map(([path, m]) => [path, Float32Array.from(m, (v) => v / (pictures * rows[path]))]),
+    [...sums].map(([path, m]) => [path, Float32Array.from(m, (v) => v / (dataset * rows[path]))]),
   );
 }
 
 /** d(mean cross-entropy)/dW under the probe's head: the head that training starts from is zero and would tell nothing. */
 async function weightGradients(ground: Ground, paths: readonly string[]): Promise<Matrices> {
-  const { model, pictures } = ground;
+  const { model, dataset } = ground;
   const leaves = new Map<string, Tensor>();
-  const { features } = model.trace(pixelsInput(ground), [
+  const { features } = model.trace(model.inputs(PREFIX_BATCH, ground.size), [
     {
       parameter(path, frozen) {
         const module = path.replace(/\.weight$/, '');
@@ -143,7 +140,7 @@ async function weightGradients(ground: Ground, paths: readonly string[]): Promis
   const weights = input(inputs.weights, [PREFIX_BATCH]);
   const logits = linear(
     features,
-    constant(w, [pictures.classes.length, features.shape[1]]),
+    constant(w, [dataset.classes.length, features.shape[1]]),
     constant(b, [b.length]),
   );
   const loss = reduceSum(crossEntropy(logits, labels, { weights }));
@@ -165,8 +162,8 @@ export function plainHead(probe: Probe): [Float32Array, Float32Array] {
   return [w, b];
 }
 
-function calibrationSamples({ pictures }: Ground): number[] {
-  const train = pictures.samples.flatMap((s, i) => (s.split === 'train' && s.label >= 0 ? [i] : []));
+function calibrationSamples({ dataset }: Ground): number[] {
+  const train = dataset.samples.flatMap((s, i) => (s.split === 'train' && s.label >= 0 ? [i] : []));
   // Evenly spread, because data sets come class by class.
   const count = Math.min(CALIBRATION, train.length);
   return Array.from({ length: count }, (_, i) => train[Math.floor((i * train.length) / count)]);
@@ -174,22 +171,18 @@ function calibrationSamples({ pictures }: Ground): number[] {
 
 /** Sums of the outputs over all calibration batches. */
 async function summed(ground: Ground, outputs: Record<string, Tensor>): Promise<Map<string, Float64Array>> {
-  const { state, pictures, side } = ground;
+  const { state, dataset, size, model } = ground;
   const program = await compile(state, { label: 'calibrate', outputs });
   const sums = new Map<string, Float64Array>();
   const samples = calibrationSamples(ground);
-  const pixels = new Float32Array(PREFIX_BATCH * 3 * side * side);
   for (let from = 0; from < samples.length; from += PREFIX_BATCH) {
     const batch = samples.slice(from, from + PREFIX_BATCH);
-    const each = await pictures.load(batch, side, null);
-    each.forEach((p, i) => {
-      pixels.set(p, i * p.length);
-    });
-    program.write(inputs.pixels, pixels);
+    const values = stacked(model.sampleInputs(size), await dataset.load(batch, size, null), PREFIX_BATCH);
+    for (const [name, { data }] of Object.entries(values)) if (program.input(name)) program.write(name, data);
     const filled = Array.from({ length: PREFIX_BATCH }, (_, i) => batch[i] ?? batch[0]);
     program.write(
       inputs.labels,
-      Uint32Array.from(filled, (i) => pictures.samples[i].label),
+      Uint32Array.from(filled, (i) => dataset.samples[i].label),
     );
     program.write(
       inputs.weights,

@@ -4,7 +4,7 @@ import type { Attachment } from '../../models/methods/method.ts';
 import { traceClassification } from '../../models/tasks/classification.ts';
 import type { RunShape } from './programs.ts';
 
-/** Operations (multiplications and additions of products) to classify one picture. */
+/** Operations (multiplications and additions of products) to classify one sample. */
 export interface UseCost {
   /** By the frozen backbone with a head. */
   frozen: number;
@@ -14,9 +14,9 @@ export interface UseCost {
 
 /** What an adapter costs at every use, from the schedules alone: no GPU is touched. `limit` is a binding's bytes. */
 export function costOfUse({ model, attachment, classes, settings }: RunShape, limit: number): UseCost {
-  const side = settings.image_size as number;
+  const size = model.sizeIn(settings);
   const flopsOf = (of: Attachment) => {
-    const shape = { classes, batch: 1, side, labelSmoothing: 0, training: false };
+    const shape = { classes, batch: 1, size, labelSmoothing: 0, training: false };
     const [logits] = prepare([traceClassification(model, of, shape).logits], everyOptimisation);
     const { calls } = schedule({
       outputs: { logits: copy(logits) },

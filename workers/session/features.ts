@@ -1,5 +1,5 @@
 import type { Copy, Gpu, Program, Slice } from '../../gpu-shaders/index.ts';
-import { type Augmentation, type Files, type Pictures, StorageFullError } from './ports.ts';
+import { type Augmentation, type Dataset, type Files, type SampleValues, StorageFullError } from './ports.ts';
 import type { Prefix } from './prefix.ts';
 import { type CutRow, PREFIX_BATCH } from './programs.ts';
 
@@ -68,15 +68,15 @@ export class FeatureCache {
     files: Files;
     key: string;
     prefix: Prefix;
-    pictures: Pictures;
+    dataset: Dataset;
     rows: readonly Row[];
-    side: number;
+    size: number;
     seed: number;
     report(progress: FeatureProgress): void;
     /** Bytes that all stored features may take; older ones make room. */
     budget?: number;
   }): Promise<FeatureCache> {
-    const { gpu, files, key, prefix, pictures, rows, report } = options;
+    const { gpu, files, key, prefix, dataset, rows, report } = options;
     const rowOf = new Map(rows.map((r, i) => [rowKey(r), i]));
     const cache = new FeatureCache(gpu, files, `features/${key}`, prefix.rows, rowOf);
     const bytes = prefix.rows.reduce((n, c) => n + c.bytes, 0) * rows.length;
@@ -88,7 +88,7 @@ export class FeatureCache {
         const part = rows.slice(from, from + ROWS_PER_FILE);
         report({ done: from, total: rows.length });
         const stored = await cache.readFile(from / ROWS_PER_FILE, part.length);
-        const data = stored ?? (await cache.compute(prefix, pictures, part, options));
+        const data = stored ?? (await cache.compute(prefix, dataset, part, options));
         if (!stored && storing) storing = await cache.store(from / ROWS_PER_FILE, data);
         cache.place(from, data);
       }
@@ -145,15 +145,15 @@ export class FeatureCache {
 
   private async compute(
     prefix: Prefix,
-    pictures: Pictures,
+    dataset: Dataset,
     rows: readonly Row[],
-    { side, seed }: { side: number; seed: number },
+    { size, seed }: { size: number; seed: number },
   ): Promise<Map<string, Float32Array>> {
     const names = [...this.cuts.map((c) => c.name), 'features'];
     const parts = new Map<string, Float32Array[]>(names.map((n) => [n, []]));
     for (let i = 0; i < rows.length; i += PREFIX_BATCH) {
-      const pixels = await loadRows(pictures, rows.slice(i, i + PREFIX_BATCH), side, seed);
-      const values = await prefix.compute(pixels);
+      const samples = await loadRows(dataset, rows.slice(i, i + PREFIX_BATCH), size, seed);
+      const values = await prefix.compute(samples);
       for (const name of names) parts.get(name)!.push(values.get(name)!);
     }
     return new Map([...parts].map(([name, list]) => [name, joined(list)]));
@@ -223,24 +223,24 @@ export class FeatureCache {
 
 const rowKey = (r: Row) => `${r.sample}/${r.view}`;
 
-/** Pixels of rows, the views by their augmentation. */
+/** Samples of rows, the views by their augmentation. */
 export async function loadRows(
-  pictures: Pictures,
+  dataset: Dataset,
   rows: readonly Row[],
-  side: number,
+  size: number,
   seed: number,
-): Promise<Float32Array[]> {
-  const result = new Array<Float32Array>(rows.length);
+): Promise<SampleValues[]> {
+  const result = new Array<SampleValues>(rows.length);
   for (const view of new Set(rows.map((r) => r.view))) {
     const at = rows.flatMap((r, i) => (r.view === view ? [i] : []));
     const augmentation: Augmentation | null = view === 0 ? null : { view, seed };
-    const pixels = await pictures.load(
+    const samples = await dataset.load(
       at.map((i) => rows[i].sample),
-      side,
+      size,
       augmentation,
     );
     at.forEach((i, j) => {
-      result[i] = pixels[j];
+      result[i] = samples[j];
     });
   }
   return result;

@@ -7,7 +7,7 @@ import { accuracyAtEveryRank } from './everyRank.ts';
 import { taskScores } from './tasks.ts';
 
 const none = { targets: [], parameters: [], intercept: () => ({}) };
-const pictures = {
+const dataset = {
   classes: ['a', 'b', 'c', 'd', 'e'],
   samples: [0, 1, 2, 3, 4].map((label) => ({ path: `${label}`, label, split: 'test' as const })),
 };
@@ -38,7 +38,7 @@ test('a task is scored on its own samples, among its own classes', async () => {
   const session = {
     attachment: { ...none, knobs: [{ name: 'task', value: 0 }] },
     // biome-ignore lint/suspicious/noExplicitAny: only the samples are read
-    options: { settings: { tasks: 2 }, pictures: pictures as any },
+    options: { settings: { tasks: 2 }, dataset: dataset as any },
     // The largest logit is always of class 1; of the first task's classes 0, 2, 4 it is of class 2.
     logits: async (own: readonly number[], { task }: Record<string, number>) =>
       own.map(() => Float32Array.of(0, 9, 1, 2, task === 1 ? 0.5 : 8)),

@@ -39,7 +39,7 @@ export async function adaptedOnnx(adapted: AdaptedModel): Promise<AdaptedFile> {
   const attachment = method.attach(model, adapted.settings);
   const knobs = Object.fromEntries(attachment.knobs.map((k) => [k.name, adapted.knobs[k.name] ?? k.value]));
   const settings = { ...adapted.settings, ...knobs };
-  const side = settings.image_size as number;
+  const size = model.sizeIn(settings);
   const base = { ...noBase, weight: (path: string) => model.f32(path) };
   // Where nothing is trained but the head, the backbone is merged as it is.
   let merged: Map<string, Float32Array> | null = attachment.parameters.length ? null : new Map();
@@ -57,8 +57,8 @@ export async function adaptedOnnx(adapted: AdaptedModel): Promise<AdaptedFile> {
     merged,
     knobs,
     classes,
-    side,
-    preprocessor: withImageSize(preprocessor, side),
+    size,
+    preprocessor: model.backbone.modality === 'image' ? withImageSize(preprocessor, size) : preprocessor,
     name,
     version,
     about: { method: method.card.id, backbone },

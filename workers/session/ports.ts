@@ -32,14 +32,17 @@ export interface Augmentation {
   seed: number;
 }
 
-/** Labelled pictures of a data set, decoded and preprocessed on demand. */
-export interface Pictures {
+/** One sample's tensors by the names of the backbone's inputs. */
+export type SampleValues = Readonly<Record<string, Float32Array | Uint32Array>>;
+
+/** Labelled samples of a data set, decoded and prepared for a backbone on demand. */
+export interface Dataset {
   readonly classes: readonly string[];
   readonly samples: readonly { path: string; label: number; split: Split }[];
-  /** Changes when any picture, label or split does. */
+  /** Changes when any sample, label or split does. */
   readonly hash: string;
-  /** Pixels of samples, each f32 [3, side, side] by the backbone's own preprocessing. */
-  load(samples: readonly number[], side: number, augmentation: Augmentation | null): Promise<Float32Array[]>;
+  /** Samples by the backbone's own preprocessing; `size` is the side of a picture, the tokens of a text, the seconds of a sound. */
+  load(samples: readonly number[], size: number, augmentation: Augmentation | null): Promise<SampleValues[]>;
 }
 
 /** Wall clock and randomness come in, so that a session is a function of its inputs. */
@@ -59,7 +62,8 @@ export interface OnnxGraph {
 }
 
 export interface OnnxTensor {
-  readonly data: Float32Array;
+  /** Whole numbers go to ONNX Runtime as int64. */
+  readonly data: Float32Array | Uint32Array;
   readonly shape: readonly number[];
 }
 

@@ -43,8 +43,8 @@ describe('the frozen prefix', () => {
     const gpu = await openPrefix({ ...options, onnx, place: 'gpu' });
     expect(processor.rows).toEqual(gpu.rows);
     expect(processor.choice.by).toMatch(/^ONNX Runtime \d+\.\d+/);
-    const pixels = [1, 2, 3].map((seed) => noise(3 * side * side, seed));
-    const [found, expected] = [await processor.compute(pixels), await gpu.compute(pixels)];
+    const samples = [1, 2, 3].map((seed) => ({ pixels: noise(3 * side * side, seed) }));
+    const [found, expected] = [await processor.compute(samples), await gpu.compute(samples)];
     expect([...found.keys()].sort()).toEqual([...expected.keys()].sort());
     for (const [name, values] of expected) {
       const largest = Math.max(...values.map(Math.abs));

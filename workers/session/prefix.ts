@@ -1,9 +1,16 @@
-import { type Gpu, input, narrowRows, type Program, type State } from '../../gpu-shaders/index.ts';
+import { type Gpu, narrowRows, type Program, type State } from '../../gpu-shaders/index.ts';
+import type { SampleInput } from '../../models/backbones/backbone.ts';
 import type { Model } from '../../models/model.ts';
 import { FixedBatchError, type OnnxFile, weightsFile, writeOnnx } from '../../models/onnx/index.ts';
-import { inputs } from '../../models/tasks/classification.ts';
 import { version } from '../../package.json' with { type: 'json' };
-import { type Files, type OnnxRuntime, type OnnxSession, StorageFullError } from './ports.ts';
+import { stacked } from './batch.ts';
+import {
+  type Files,
+  type OnnxRuntime,
+  type OnnxSession,
+  type SampleValues,
+  StorageFullError,
+} from './ports.ts';
 import {
   type CutRow,
   compilePrefix,
@@ -30,10 +37,9 @@ export interface Prefix {
   readonly choice: PrefixChoice;
   readonly rows: readonly CutRow[];
   /**
-   * Values at the cut, by its rows' names, and `features`, for pictures f32 [3, side, side], at most `PREFIX_BATCH`;
-   * picture after picture.
+   * Values at the cut, by its rows' names, and `features`, for at most `PREFIX_BATCH` samples, one after another.
    */
-  compute(pixels: readonly Float32Array[]): Promise<Map<string, Float32Array>>;
+  compute(samples: readonly SampleValues[]): Promise<Map<string, Float32Array>>;
   destroy(): void;
 }
 
@@ -60,6 +66,8 @@ export async function openPrefix(options: PrefixOptions): Promise<Prefix> {
   }
 }
 
+const sampleInputs = ({ model, settings }: RunShape) => model.sampleInputs(model.sizeIn(settings));
+
 const file = (folder: string) => `${folder}/prefix.json`;
 
 /** The choice that a run was started with; null for one that never was. */
@@ -81,6 +89,7 @@ export async function keepChoice(files: Files, folder: string, choice: PrefixCho
 class GpuPrefix implements Prefix {
   private constructor(
     private readonly program: Program,
+    private readonly inputs: readonly SampleInput[],
     readonly choice: PrefixChoice,
     readonly rows: readonly CutRow[],
   ) {}
@@ -88,15 +97,16 @@ class GpuPrefix implements Prefix {
   static async open({ gpu, state, shape }: PrefixOptions, because?: string): Promise<GpuPrefix> {
     const { program, rows } = await compilePrefix(state, shape);
     const choice: PrefixChoice = { place: 'gpu', by: gpu.info.description, ...(because ? { because } : {}) };
-    return new GpuPrefix(program, choice, rows);
+    return new GpuPrefix(program, sampleInputs(shape), choice, rows);
   }
 
-  async compute(pixels: readonly Float32Array[]): Promise<Map<string, Float32Array>> {
-    for (const [i, p] of pixels.entries()) this.program.write(inputs.pixels, p, i * p.length);
+  async compute(samples: readonly SampleValues[]): Promise<Map<string, Float32Array>> {
+    for (const [name, { data }] of Object.entries(stacked(this.inputs, samples, PREFIX_BATCH)))
+      if (this.program.input(name)) this.program.write(name, data);
     this.program.run();
     const names = [...this.rows.map((r) => r.name), 'features'];
     const values = await this.program.collect(names);
-    return new Map(names.map((name) => [name, firstRows(values[name], pixels.length, PREFIX_BATCH)]));
+    return new Map(names.map((name) => [name, firstRows(values[name], samples.length, PREFIX_BATCH)]));
   }
 
   destroy(): void {
@@ -108,7 +118,7 @@ class ProcessorPrefix implements Prefix {
   private constructor(
     private readonly session: OnnxSession,
     private readonly file: Pick<OnnxFile, 'openBatch'>,
-    private readonly side: number,
+    private readonly inputs: readonly SampleInput[],
     readonly choice: PrefixChoice,
     readonly rows: readonly CutRow[],
   ) {}
@@ -126,16 +136,15 @@ class ProcessorPrefix implements Prefix {
     const { graph, weights, openBatch } = await writeOnnx(source, PREFIX_BATCH);
     const session = await onnx.open({ graph, weights: weights && { name: weightsFile, data: weights } });
     const choice: PrefixChoice = { place: 'processor', by: session.by };
-    return new ProcessorPrefix(session, { openBatch }, shape.settings.image_size as number, choice, rows);
+    return new ProcessorPrefix(session, { openBatch }, sampleInputs(shape), choice, rows);
   }
 
-  async compute(pixels: readonly Float32Array[]): Promise<Map<string, Float32Array>> {
-    const { side } = this;
-    const batch = this.file.openBatch ? pixels.length : PREFIX_BATCH;
-    const data = new Float32Array(batch * 3 * side * side);
-    for (const [i, p] of pixels.entries()) data.set(p, i * p.length);
-    const values = await this.session.run({ [inputs.pixels]: { data, shape: [batch, 3, side, side] } });
-    return new Map(Object.entries(values).map(([name, all]) => [name, firstRows(all, pixels.length, batch)]));
+  async compute(samples: readonly SampleValues[]): Promise<Map<string, Float32Array>> {
+    const batch = this.file.openBatch ? samples.length : PREFIX_BATCH;
+    const values = await this.session.run(stacked(this.inputs, samples, batch));
+    return new Map(
+      Object.entries(values).map(([name, all]) => [name, firstRows(all, samples.length, batch)]),
+    );
   }
 
   destroy(): void {
@@ -143,11 +152,10 @@ class ProcessorPrefix implements Prefix {
   }
 }
 
-/** The bare backbone in ONNX Runtime: `pixels` f32 [batch, 3, side, side] to `features` f32 [batch, width]. */
-export async function openBackboneOnnx(model: Model, side: number, onnx: OnnxRuntime): Promise<OnnxSession> {
+/** The bare backbone in ONNX Runtime: its inputs by their names to `features` f32 [batch, width]. */
+export async function openBackboneOnnx(model: Model, size: number, onnx: OnnxRuntime): Promise<OnnxSession> {
   const source = (batch: number) => {
-    const pixels = input(inputs.pixels, [batch, 3, side, side], { sample: true });
-    const [features] = narrowRows([model.trace(pixels).features]);
+    const [features] = narrowRows([model.trace(model.inputs(batch, size)).features]);
     const read = (name: string) => model.load(name);
     return { outputs: { features }, read, name: 'backbone', version, weights: 'external' as const };
   };

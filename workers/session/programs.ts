@@ -42,16 +42,16 @@ export interface RunShape {
   optimise?: Partial<Optimisations>;
 }
 
-/** Pictures that the frozen prefix takes at a time. */
+/** Dataset that the frozen prefix takes at a time. */
 export const PREFIX_BATCH = 8;
 
 export const optimiserOf = (settings: Settings): Optimiser =>
   settings.optimizer === 'sgd' ? { kind: 'sgd', momentum: 0.9 } : adamw;
 
 function traceBatch({ model, attachment, classes, settings }: RunShape, batch: number, training: boolean) {
-  const side = settings.image_size as number;
+  const size = model.sizeIn(settings);
   const labelSmoothing = training ? (settings.label_smoothing as number) : 0;
-  return traceClassification(model, attachment, { classes, batch, side, labelSmoothing, training });
+  return traceClassification(model, attachment, { classes, batch, size, labelSmoothing, training });
 }
 
 export const cutName = (i: number) => `cut:${i}`;
@@ -144,10 +144,9 @@ export async function compilePrefix(state: State, shape: RunShape): Promise<Pref
   };
 }
 
-/** Features of the backbone with nothing attached, sharing the pixels' input. */
+/** Features of the backbone with nothing attached, sharing the batch's inputs. */
 function frozenFeatures({ model, settings }: RunShape, batch: number): Tensor {
-  const side = settings.image_size as number;
-  return model.trace(input('pixels', [batch, 3, side, side], { sample: true })).features;
+  return model.trace(model.inputs(batch, model.sizeIn(settings))).features;
 }
 
 /** Identifies what the prefix computes: the same text, the same cached features. */

@@ -35,7 +35,7 @@ function cuttable(method: Method = lora) {
       method,
       model,
       settings,
-      pictures: {
+      dataset: {
         classes: ['a', 'b'],
         hash: '',
         samples: [{ path: 'x', label: 0, split: 'test' as const }],

@@ -8,7 +8,7 @@ import type { Session } from './session.ts';
 
 type Cuttable = Pick<Session, 'attachment' | 'logits' | 'samplesOf' | 'trained'> & {
   readonly state: Pick<TrainedState, 'writeTensors'>;
-  readonly options: Pick<Session['options'], 'method' | 'model' | 'pictures' | 'settings'>;
+  readonly options: Pick<Session['options'], 'method' | 'model' | 'dataset' | 'settings'>;
 };
 
 /** The updates with those named cut to at most the rank given, each still as wide as it was. */
@@ -52,17 +52,15 @@ export async function previewCut(
   knobs: Record<string, number>,
   ranks: Readonly<Record<string, number>>,
 ): Promise<RankCut> {
-  const { method, settings, pictures, model } = session.options;
+  const { method, settings, dataset, model } = session.options;
   const trained = await session.trained();
   const whole = method.toLowRank?.(session.attachment, settings, trained) ?? [];
   return withRanks(session, ranks, async (updates) => {
     const split = session.samplesOf('test').length ? 'test' : 'val';
     const samples = session.samplesOf(split);
     const logits = samples.length ? await session.logits(samples, knobs) : [];
-    const hits = samples.filter((s, i) => argmax(logits[i]) === pictures.samples[s].label).length;
-    const saved: Tensors = new Map(
-      [...trained].filter(([name]) => name.startsWith(`${model.backbone.headPath}.`)),
-    );
+    const hits = samples.filter((s, i) => argmax(logits[i]) === dataset.samples[s].label).length;
+    const saved: Tensors = new Map([...trained].filter(([name]) => model.isHead(name)));
     const narrow = updates.map((u) => truncate(u, ranks[u.path] ?? u.a.shape[0]));
     return {
       ranks: { ...ranks },

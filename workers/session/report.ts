@@ -17,7 +17,7 @@ export interface RunReport {
 
 /** What a report is made from. */
 export type Scored = Pick<Session, 'samplesOf' | 'logits' | 'probe' | 'labelled'> & {
-  readonly options: Pick<SessionOptions, 'pictures'>;
+  readonly options: Pick<SessionOptions, 'dataset'>;
 };
 
 /** Mistakes that a report lists. */
@@ -31,7 +31,7 @@ export async function reportOf(session: Scored, knobs: Record<string, number>): 
   const split = session.samplesOf('test').length ? 'test' : 'val';
   const samples = session.samplesOf(split);
   if (!samples.length) return null;
-  const { classes: names, samples: all } = session.options.pictures;
+  const { classes: names, samples: all } = session.options.dataset;
   const logits = await session.logits(samples, knobs);
   const labels = samples.map((i) => all[i].label);
   const predicted = logits.map(argmax);

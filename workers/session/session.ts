@@ -15,7 +15,7 @@ import { type ChosenKernels, chooseKernels, keepKernels, keptKernels } from './k
 import { type Moment, Refreshing, type RunOn } from './live.ts';
 import { argmax, crossEntropyOf } from './metrics.ts';
 import { Order, scheduledRate } from './order.ts';
-import type { Files, OnnxRuntime, Pictures } from './ports.ts';
+import type { Dataset, Files, OnnxRuntime, SampleValues } from './ports.ts';
 import { keepChoice, keptChoice, openPrefix, type Prefix, type PrefixPlace } from './prefix.ts';
 import { fitProbe, type LabelledFeatures, type Probe } from './probe.ts';
 import { kernelTimes, NoTimestampsError, productRate } from './profile.ts';
@@ -38,7 +38,7 @@ export interface SessionOptions {
   model: Model;
   method: Method;
   settings: Settings;
-  pictures: Pictures;
+  dataset: Dataset;
   /** Where this run's checkpoints go, e.g. `runs/<id>/checkpoints`. */
   folder: string;
   /** Trained values to start from instead of drawn ones. */
@@ -72,9 +72,9 @@ export class Session {
     private readonly cache: FeatureCache,
   ) {
     this.classes = shape.classes;
-    const { model, pictures, settings } = options;
-    const side = settings.image_size as number;
-    this.base = groundwork({ state, model, pictures, side, probe: () => this.probe() });
+    const { model, dataset, settings } = options;
+    const size = model.sizeIn(settings);
+    this.base = groundwork({ state, model, dataset, size, probe: () => this.probe() });
   }
 
   /** Uploads the frozen weights, compiles, and computes or reads the frozen features. */
@@ -90,9 +90,9 @@ export class Session {
 
   /** What it makes on the GPU goes into `made` at once, to be destroyed where the rest fails or is cancelled. */
   private static async build(options: SessionOptions, made: { destroy(): void }[]): Promise<Session> {
-    const { gpu, model, method, settings, pictures, files } = options;
+    const { gpu, model, method, settings, dataset, files } = options;
     const attachment = method.attach(model, settings);
-    const classes = pictures.classes.length;
+    const classes = dataset.classes.length;
     const parameters = trainedParameters(model, attachment, classes);
     const shape: RunShape = { model, attachment, classes, settings };
     const state = new State(
@@ -123,9 +123,9 @@ export class Session {
       files,
       key: featureKey(options, shape, prefix, kernels),
       prefix,
-      pictures,
-      rows: rowsOf(pictures, settings),
-      side: settings.image_size as number,
+      dataset,
+      rows: rowsOf(dataset, settings),
+      size: model.sizeIn(settings),
       seed: settings.seed as number,
       report: (p) => options.report('Computing frozen features', p),
     });
@@ -163,7 +163,7 @@ export class Session {
 
   /** Positions of a split's samples, in the data set's order. */
   samplesOf(split: 'train' | 'val' | 'test'): number[] {
-    return this.options.pictures.samples.flatMap((s, i) => (s.split === split && s.label >= 0 ? [i] : []));
+    return this.options.dataset.samples.flatMap((s, i) => (s.split === split && s.label >= 0 ? [i] : []));
   }
 
   /** Steps of the whole run. */
@@ -270,9 +270,9 @@ export class Session {
     progress: Progress,
     lr: number,
   ): Promise<Copy[]> {
-    const { settings, pictures } = this.options;
+    const { settings, dataset } = this.options;
     const train = this.samplesOf('train');
-    const views = settings.augment as number;
+    const views = (settings.augment ?? 0) as number;
     const batch: Row[] = order.at(step).map(({ position, epoch }) => ({
       sample: train[position],
       // Each epoch sees another view, and the picture as it is in every (views + 1)-th.
@@ -280,7 +280,7 @@ export class Session {
     }));
     t.write(
       inputs.labels,
-      Uint32Array.from(batch, (r) => pictures.samples[r.sample].label),
+      Uint32Array.from(batch, (r) => dataset.samples[r.sample].label),
     );
     t.write(inputs.weights, new Float32Array(batch.length).fill(1 / batch.length));
     t.write(inputs.random, Uint32Array.of(settings.seed as number, step));
@@ -327,7 +327,7 @@ export class Session {
     knobs: Record<string, number>,
   ): Promise<{ loss: number; hits: number; predicted: number[] }> {
     const logits = await this.logits(samples, knobs);
-    const labels = samples.map((i) => this.options.pictures.samples[i].label);
+    const labels = samples.map((i) => this.options.dataset.samples[i].label);
     const predicted = logits.map(argmax);
     return {
       loss: logits.reduce((n, l, i) => n + crossEntropyOf(l, labels[i]), 0) / Math.max(1, samples.length),
@@ -336,12 +336,12 @@ export class Session {
     };
   }
 
-  /** Logits and frozen features of one picture that is in no data set: pixels f32 [3, side, side]. */
+  /** Logits and frozen features of one sample that is in no data set. */
   async predict(
-    pixels: Float32Array,
+    sample: SampleValues,
     knobs: Record<string, number>,
   ): Promise<{ logits: Float32Array; features: Float32Array }> {
-    const values = await this.prefix.compute([pixels]);
+    const values = await this.prefix.compute([sample]);
     this.writeKnobs(knobs);
     for (const { name } of this.prefix.rows) this.evaluation.write(name, values.get(name)!);
     this.evaluation.run();
@@ -359,7 +359,7 @@ export class Session {
     const samples = this.samplesOf(split);
     return {
       features: samples.map((i) => this.cache.features[i]),
-      labels: samples.map((i) => this.options.pictures.samples[i].label),
+      labels: samples.map((i) => this.options.dataset.samples[i].label),
     };
   }
 
@@ -413,18 +413,18 @@ export class Session {
 }
 
 /** Every labelled sample as it is, and the views of those trained on. */
-function rowsOf(pictures: Pictures, settings: Settings): Row[] {
+function rowsOf(dataset: Dataset, settings: Settings): Row[] {
   const rows: Row[] = [];
-  pictures.samples.forEach(({ label, split }, sample) => {
+  dataset.samples.forEach(({ label, split }, sample) => {
     if (label < 0) return;
-    const views = split === 'train' ? (settings.augment as number) : 0;
+    const views = split === 'train' ? ((settings.augment ?? 0) as number) : 0;
     for (let view = 0; view <= views; view++) rows.push({ sample, view });
   });
   return rows;
 }
 
 function featureKey(
-  { backboneHash, pictures, settings }: SessionOptions,
+  { backboneHash, dataset, settings }: SessionOptions,
   shape: RunShape,
   { choice }: Prefix,
   { target }: ChosenKernels,
@@ -433,5 +433,5 @@ function featureKey(
   // The processor's values differ from the GPU's in the last bits, as do rows that a workgroup sums.
   const rows = target.rows === 'lone' ? '' : `-${target.rows}`;
   const place = choice.place === 'processor' ? '-processor' : rows;
-  return `${backboneHash}-${pictures.hash}-${settings.image_size}-${prefixKey(shape)}${augmentation}${place}`;
+  return `${backboneHash}-${dataset.hash}-${shape.model.sizeIn(settings)}-${prefixKey(shape)}${augmentation}${place}`;
 }

@@ -11,7 +11,7 @@ export interface TaskScore {
 }
 
 type Tasked = Pick<Session, 'attachment' | 'logits'> & {
-  readonly options: Pick<Session['options'], 'settings' | 'pictures'>;
+  readonly options: Pick<Session['options'], 'settings' | 'dataset'>;
 };
 
 /**
@@ -26,12 +26,12 @@ export async function taskScores(
   if (!session.attachment.knobs.some((k) => k.name === 'task'))
     throw new MethodError('This method knows no tasks. Train with VL-Adapter to score each on its own.');
   const tasks = session.options.settings.tasks as number;
-  const { pictures } = session.options;
+  const { dataset } = session.options;
   const scores: TaskScore[] = [];
   for (let task = 0; task < tasks; task++) {
-    const own = samples.filter((s) => taskOf(pictures.samples[s].label, tasks) === task);
+    const own = samples.filter((s) => taskOf(dataset.samples[s].label, tasks) === task);
     const logits = await session.logits(own, { ...knobs, task: task + 1 });
-    const hits = own.filter((s, i) => bestOf(logits[i], task, tasks) === pictures.samples[s].label).length;
+    const hits = own.filter((s, i) => bestOf(logits[i], task, tasks) === dataset.samples[s].label).length;
     scores.push({ task: task + 1, samples: own.length, hits });
   }
   return scores;

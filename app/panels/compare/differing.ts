@@ -67,8 +67,8 @@ export function differing(runs: readonly RunView[], catalogue: Catalogue | null)
 /** Every setting of the runs with its label: those that forms list in their order, then the rest. */
 function settingsOf(runs: readonly RunView[], catalogue: Catalogue | null): Map<string, string> {
   const labels = new Map<string, string>();
-  for (const method of new Set(runs.map((run) => run.plan.method)))
-    for (const { key, label } of formOf(catalogue, method)) if (!labels.has(key)) labels.set(key, label);
+  for (const { plan } of runs)
+    for (const { key, label } of formOf(catalogue, plan)) if (!labels.has(key)) labels.set(key, label);
   for (const run of runs)
     for (const key of Object.keys(run.plan.settings)) if (!labels.has(key)) labels.set(key, key);
   return labels;

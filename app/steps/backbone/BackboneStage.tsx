@@ -17,7 +17,7 @@ export function BackboneStage() {
         <p className={styles['lead']}>The engine is opening; its backbones appear here.</p>
       </div>
     );
-  const knob = formOf(catalogue, plan.method).find((s) => s.kind === 'modules');
+  const knob = formOf(catalogue, plan).find((s) => s.kind === 'modules');
   const targets = knob ? settingsOf(plan)[knob.key] : [];
   return (
     <div className={styles['stage']}>
@@ -46,7 +46,7 @@ export function BackboneStage() {
                   <span>
                     <strong>{b.title}</strong>
                     <small>
-                      {compact(b.parameters)} parameters, {bytes(b.bytes)}, {b.imageSize.default} px
+                      {compact(b.parameters)} parameters, {bytes(b.bytes)}, {b.size.default} {b.size.unit}
                     </small>
                   </span>
                 </label>
@@ -63,16 +63,18 @@ export function BackboneStage() {
   );
 }
 
+const reads = { image: 'Reads pictures at', text: 'Reads texts of', audio: 'Reads sounds of' } as const;
+
 function Facts({ backbone }: { backbone: BackboneCard }) {
-  const { default: side, min, max, multiple } = backbone.imageSize;
+  const { default: size, min, max, multiple, unit } = backbone.size;
   const rows: [string, string][] = [
     ['Family', backbone.family],
     ['Parameters', count(backbone.parameters)],
     ['File', bytes(backbone.bytes)],
     ['Modules', `${backbone.modules.length} in ${backbone.blocks} blocks`],
     [
-      'Reads pictures at',
-      min === max ? `${side} px` : `${side} px (${min} to ${max}, in steps of ${multiple})`,
+      reads[backbone.modality],
+      min === max ? `${size} ${unit}` : `${size} ${unit} (${min} to ${max}, in steps of ${multiple})`,
     ],
     ['Source', backbone.source],
     ['Licence', backbone.licence],

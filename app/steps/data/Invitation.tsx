@@ -66,7 +66,7 @@ function Ready() {
   const plan = usePlan();
   const backbone = backboneOf(catalogue, plan.backbone);
   if (!backbone) return <div className={styles['ready']} aria-hidden="true" />;
-  const knob = formOf(catalogue, plan.method).find((s) => s.kind === 'modules');
+  const knob = formOf(catalogue, plan).find((s) => s.kind === 'modules');
   const targets = (knob && settingsOf(plan)[knob.key]) ?? knob?.default;
   const list = Array.isArray(targets) ? targets : [];
   const learning = targeted(backbone, list).length;

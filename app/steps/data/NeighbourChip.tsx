@@ -3,7 +3,7 @@ import type { DatasetView } from '../../../workers/protocol.ts';
 import { Button } from '../../parts/Button.tsx';
 import { isScore, neighbourKey, scoreNeighbours, useData } from '../../stores/data.ts';
 import { useMachine } from '../../stores/machine.ts';
-import { backboneOf, imageSizeOf, settingsOf, usePlan } from '../../stores/plan.ts';
+import { backboneOf, sampleSizeOf, settingsOf, usePlan } from '../../stores/plan.ts';
 import { interval, percent } from '../../text/format.ts';
 import styles from './data.module.css';
 
@@ -19,7 +19,7 @@ export function NeighbourChip({ dataset }: { dataset: DatasetView }) {
   );
   const job = jobs['neighbours'];
   const quick = machine?.backend === 'webgpu' && !machine.software;
-  const size = backbone ? imageSizeOf(backbone, settingsOf(plan)) : 0;
+  const size = backbone ? sampleSizeOf(backbone, settingsOf(plan)) : 0;
   const enough =
     dataset.counts.train > 0 && dataset.counts.val + dataset.counts.test > 0 && dataset.classes.length > 1;
   useEffect(() => {

@@ -14,7 +14,7 @@ export function MethodStage() {
   const plan = usePlan();
   const backbone = backboneOf(catalogue, plan.backbone);
   const method = methodOf(catalogue, plan.method);
-  const modules = formOf(catalogue, plan.method).find((s) => s.kind === 'modules');
+  const modules = formOf(catalogue, plan).find((s) => s.kind === 'modules');
   return (
     <div className={styles['stage']}>
       <h1>Method</h1>

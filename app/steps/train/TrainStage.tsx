@@ -248,7 +248,7 @@ const Started = memo(function Started({ plan: begun, datasetName }: { plan: RunP
   const catalogue = useMachine((s) => s.catalogue);
   const plan = usePlan();
   const datasets = useData((s) => s.datasets);
-  const form = formOf(catalogue, begun.method);
+  const form = formOf(catalogue, begun);
   const now = settingsOf(plan);
   const changes: string[] = [];
   if (plan.dataset && plan.dataset !== begun.dataset)

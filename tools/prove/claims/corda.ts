@@ -85,7 +85,7 @@ export const corda: Claim = {
 /** The old task: preserving start values from its pictures, its probe, and how well that reads the frozen features. */
 async function oldTask(old: Arena) {
   const session = await openRun(old, 'corda', { mode: 'kpm', seed: 1 });
-  const { headPath } = old.backbone.model.backbone;
+  const headPath = old.backbone.model.head.path;
   const tensors = await session.trained();
   const start = new Map(
     [...tensors].filter(([name]) => !name.startsWith(`${headPath}.`)).map(([n, t]) => [n, t.data]),
@@ -107,7 +107,7 @@ async function oldAccuracy(
 ): Promise<number> {
   const session = await openRun(old, method, { ...settings, seed: 1 });
   session.state.writeTensors(new Map([...trained].map(([n, t]) => [n, t.data])));
-  session.state.writeTensors(headOf(probe, old.backbone.model.backbone.headPath));
+  session.state.writeTensors(headOf(probe, old.backbone.model.head.path));
   const accuracy = share(await hitsOf(session, session.startKnobs()));
   session.destroy();
   return accuracy;

@@ -31,7 +31,7 @@ export const lora: Claim = {
       tuned ??= tunedProbe(
         probe.session.labelled('train'),
         probe.session.labelled('test'),
-        arena.pictures.classes.length,
+        arena.dataset.classes.length,
       );
       probe.session.destroy();
       const run = await trainRun(arena, 'lora', { epochs, seed });

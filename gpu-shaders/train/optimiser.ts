@@ -3,7 +3,8 @@ import { flatIndex, KernelText } from '../compile/writer.ts';
 import { input } from '../graph/leaves.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { literal } from '../ops/map.ts';
-import type { State, UpdateGroup } from '../state.ts';
+import type { Slice, State, UpdateGroup } from '../state.ts';
+import { accumulation } from './accumulate.ts';
 
 /** AdamW as PyTorch writes it (Loshchilov and Hutter, 2019), or SGD with momentum. */
 export type Optimiser =
@@ -23,6 +24,8 @@ export interface Hyper {
   lossScale: number;
   /** Updates done so far, this one included: 1, 2, … */
   step: number;
+  /** Where this run stands among the parts of a step; the only one by default. */
+  part?: { index: number; of: number };
 }
 
 /** Length of the vector that carries `Hyper` to the GPU. */
@@ -36,7 +39,9 @@ export function hyperInput(): Tensor {
 
 export function hyperVector(h: Hyper, o: Optimiser): Float32Array {
   const correct = o.kind === 'adamw' ? [1 - o.beta1 ** h.step, 1 - o.beta2 ** h.step] : [h.step, 0];
-  return Float32Array.of(h.lr, h.weightDecay, h.clip, 1 / h.lossScale, ...correct, 0, 0);
+  const { index, of } = h.part ?? { index: 0, of: 1 };
+  const flags = [index === 0, index === of - 1].map(Number);
+  return Float32Array.of(h.lr, h.weightDecay, h.clip, 1 / h.lossScale, ...correct, ...flags);
 }
 
 /** Indices into the `control` output of a training program. */
@@ -45,9 +50,10 @@ export const control = { norm: 0, scale: 1, skipped: 2 } as const;
 /**
  * Three dispatches behind the backward pass, whatever the number of adapters: partial sums of squares, their total
  * with the clipping scale, and the update of one flat buffer. A gradient that is not finite (found by its exponent
- * bits: WGSL lets compilers assume that NaN does not occur) skips the update and raises `skipped`.
+ * bits: WGSL lets compilers assume that NaN does not occur) skips the update and raises `skipped`. With `sums`, outputs
+ * by their number of elements, a step runs in parts: gradients and these outputs are added up, and the last part updates.
  */
-export function optimiserTail(state: State, optimiser: Optimiser) {
+export function optimiserTail(state: State, optimiser: Optimiser, sums?: Readonly<Record<string, number>>) {
   const count = state.flatBytes / 4;
   const place = (key: string, elements: number): Place => ({ key, dtype: 'f32', bytes: elements * 4 });
   const places = {
@@ -61,9 +67,16 @@ export function optimiserTail(state: State, optimiser: Optimiser) {
   };
   const partial = state.gpu.buffer(PARTS * 4, 'gradient norm');
   const whole = (buffer: GPUBuffer) => ({ buffer, offset: 0, bytes: state.flatBytes });
+  const parts = sums && accumulation(state, places.hyper, sums);
   return {
-    calls: [norm(places, count), total(places), update(places, state.groups, optimiser)],
-    buffers: new Map([
+    calls: [
+      ...(parts?.calls ?? []),
+      norm(places, count),
+      total(places),
+      update(places, state.groups, optimiser, Boolean(parts)),
+    ],
+    buffers: new Map<string, Slice>([
+      ...(parts?.buffers ?? []),
       ['x:values', whole(state.values)],
       ['x:gradients', whole(state.gradients)],
       ['x:moment1', whole(state.moment1)],
@@ -71,13 +84,14 @@ export function optimiserTail(state: State, optimiser: Optimiser) {
       ['x:partial', { buffer: partial, offset: 0, bytes: PARTS * 4 }],
     ]),
     outputs: { control: 16 },
-    owned: [partial],
+    owned: [partial, ...(parts?.owned ?? [])],
   };
 }
 
 type Places = Record<'hyper' | 'values' | 'gradients' | 'moment1' | 'moment2' | 'partial' | 'control', Place>;
 
-function kernel(
+/** One dispatch on places of the caller's naming. */
+export function tailKernel(
   label: string,
   build: (k: KernelText) => { body: string; workgroup: number; grid: number[] },
 ): KernelCall {
@@ -90,7 +104,7 @@ function kernel(
 }
 
 function norm(p: Places, count: number): KernelCall {
-  return kernel('gradientNorm', (k) => {
+  return tailKernel('gradientNorm', (k) => {
     const g = k.bind(p.gradients);
     const out = k.bind(p.partial, { writes: true });
     const body = `  let t = gid.x;
@@ -102,7 +116,7 @@ function norm(p: Places, count: number): KernelCall {
 }
 
 function total(p: Places): KernelCall {
-  return kernel('clip', (k) => {
+  return tailKernel('clip', (k) => {
     const [hyper, partial, out] = [k.bind(p.hyper), k.bind(p.partial), k.bind(p.control, { writes: true })];
     const body = `  if (gid.x > 0u) { return; }
   var sum = 0.0;
@@ -121,13 +135,13 @@ function total(p: Places): KernelCall {
   });
 }
 
-function update(p: Places, groups: readonly UpdateGroup[], o: Optimiser): KernelCall {
-  return kernel(o.kind, (k) => {
+function update(p: Places, groups: readonly UpdateGroup[], o: Optimiser, inParts: boolean): KernelCall {
+  return tailKernel(o.kind, (k) => {
     const flat = flatIndex(groups.at(-1)?.to ?? 0);
     const [hyper, ctl, g] = [k.bind(p.hyper), k.bind(p.control), k.bind(p.gradients)];
     const [w, m, v] = [p.values, p.moment1, p.moment2].map((x) => k.bind(x, { writes: true }));
     const head = `${flat.head}
-  if (${ctl.at('2u')} > 0.5) { return; }
+  if (${ctl.at('2u')} > 0.5${inParts ? ` || ${hyper.at('7u')} == 0.0` : ''}) { return; }
   var lr = ${hyper.at('0u')};
   var decay = ${hyper.at('1u')};
 ${groups.map((group) => ruleText(group, groups.length > 1, g.at('i'))).join('')}  let g = ${g.at('i')} * ${ctl.at('1u')};`;

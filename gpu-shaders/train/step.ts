@@ -2,7 +2,7 @@ import { compile } from '../compile/build.ts';
 import type { Optimisations } from '../compile/options.ts';
 import { gradients } from '../graph/gradient.ts';
 import { isTrainable, type ParameterAttrs } from '../graph/leaves.ts';
-import { nodesOf, type Tensor } from '../graph/tensor.ts';
+import { nodesOf, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { copy } from '../ops/elementwise.ts';
 import type { Program } from '../program.ts';
 import type { State } from '../state.ts';
@@ -17,6 +17,11 @@ export interface TrainSpec {
   optimiser: Optimiser;
   /** Multiplies the loss before the backward pass; a scalar input, or absent for 1. */
   lossScale?: Tensor;
+  /**
+   * The program runs a part of a step's samples, and `hyper` tells which part of how many. Gradients, the loss and
+   * `outputs` are added up over the parts; the run of the last one updates and leaves the sums as outputs.
+   */
+  inParts?: boolean;
   /** Bytes that intermediate values may take; forward values are computed again where they would take more. */
   memory?: number;
   /** The compiler's switches that are not at their default, which is on. */
@@ -41,12 +46,17 @@ export async function compileTrainStep(state: State, spec: TrainSpec): Promise<P
   const found = gradients(spec.loss, leaves, spec.lossScale);
   // A copy of its own for each gradient: two leaves may share one value, and a value may be a constant.
   const named = new Map([...trainables.keys()].map((name, i) => [name, copy(found[i])]));
+  const outputs: Record<string, Tensor> = { loss: copy(spec.loss), ...spec.outputs };
+  const sums = Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, sizeOf(t.shape)]));
   return compile(state, {
     label: spec.label,
-    outputs: { loss: copy(spec.loss), ...spec.outputs },
+    outputs,
     gradients: named,
     memory: spec.memory,
     optimise: spec.optimise,
-    tail: { ...optimiserTail(state, spec.optimiser), inputs: [hyperInput()] },
+    tail: {
+      ...optimiserTail(state, spec.optimiser, spec.inParts ? sums : undefined),
+      inputs: [hyperInput()],
+    },
   });
 }

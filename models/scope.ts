@@ -1,4 +1,14 @@
-import { add, attention, conv2d, gatherRows, layerNorm, linear, type Tensor } from '../gpu-shaders/index.ts';
+import {
+  add,
+  attention,
+  conv2d,
+  gatherRows,
+  layerNorm,
+  linear,
+  pad,
+  rmsNorm,
+  type Tensor,
+} from '../gpu-shaders/index.ts';
 import type { BranchCard } from './describe.ts';
 
 /** Reads a frozen weight by its module path; the answer may be f32 or packed f16. */
@@ -61,11 +71,16 @@ export interface AttentionOptions {
 }
 
 export interface ConvOptions {
-  stride?: number;
+  /** Of both axes, or of rows and of columns. */
+  stride?: number | readonly [number, number];
   /** Pixels on every side, or TensorFlow's `same`. */
   padding?: number | 'same';
   groups?: number;
 }
+
+/** Whether a convolution leaves places out. */
+export const isStrided = ({ stride = 1 }: ConvOptions): boolean =>
+  (typeof stride === 'number' ? stride : Math.max(...stride)) > 1;
 
 /** What a method may do while a backbone is being traced. Each may decline by returning null. */
 export interface Interception {
@@ -77,15 +92,15 @@ export interface Interception {
   branch?(call: BranchCall): Tensor | null;
   /** Answers an attention. */
   attention?(call: AttentionCall): Tensor | null;
-  /** Stands in for the embedded tokens [B, T, D], of which the first is the class token. More may be added behind it. */
-  tokens?(x: Tensor): Tensor | null;
+  /** Stands in for the embedded tokens x [B, T, D]. More may be added, behind the first `ahead` of them. */
+  tokens?(x: Tensor, ahead: number): Tensor | null;
 }
 
 /** Told of every place that is traced, whatever answers it. */
 export interface Observer {
   layer(path: string, kind: LayerCall['kind'], weight: Tensor, options: ConvOptions): void;
   branch(path: string, kind: BranchCard['kind'], x: Tensor): void;
-  attention(path: string, q: Tensor, options: AttentionOptions): void;
+  attention(path: string, q: Tensor, k: Tensor, options: AttentionOptions): void;
   layerNorm(path: string): void;
 }
 
@@ -153,6 +168,13 @@ export class Scope {
     return layerNorm(x, module.weight('weight'), module.has('bias') ? module.weight('bias') : null, eps);
   }
 
+  /** Root-mean-square norm `name`: a weight, no bias. */
+  rmsNorm(x: Tensor, name: string, eps: number): Tensor {
+    const module = this.child(name);
+    this.surroundings.observe?.layerNorm(module.path);
+    return rmsNorm(x, module.weight('weight'), eps);
+  }
+
   /** Rows of the table `name` [V, D] that u32 ids [...] name: [..., D]. */
   embedding(ids: Tensor, name: string): Tensor {
     return gatherRows(this.child(name).weight('weight'), ids);
@@ -161,13 +183,13 @@ export class Scope {
   /** Softmax attention of this module's q, k, v, straight from their projections. */
   attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
     const { interceptions, observe } = this.surroundings;
-    observe?.attention(this.path, q, options);
+    observe?.attention(this.path, q, k, options);
     type Answer = AttentionCall['frozen'];
     const answer = interceptions.reduce<Answer>(
       (frozen, i) =>
         (q2 = q, k2 = k, v2 = v) =>
           i.attention?.({ path: this.path, q: q2, k: k2, v: v2, options, frozen }) ?? frozen(q2, k2, v2),
-      (q2 = q, k2 = k, v2 = v) => attention(q2, k2, v2, options),
+      (q2 = q, k2 = k, v2 = v) => attention(q2, k2, v2, withKeys(options, k2.shape[1])),
     );
     return answer();
   }
@@ -184,9 +206,12 @@ export class Scope {
     return add(answer(), x);
   }
 
-  /** Embedded tokens x [B, T, D], the class token first, as methods leave them. */
-  tokens(x: Tensor): Tensor {
-    return this.surroundings.interceptions.reduce((tokens, i) => i.tokens?.(tokens) ?? tokens, x);
+  /**
+   * Embedded tokens x [B, T, D] as methods leave them: there may be more, behind the first `ahead`. That is the class
+   * token of a picture; learnt tokens stand before all those of a text.
+   */
+  tokens(x: Tensor, ahead = 1): Tensor {
+    return this.surroundings.interceptions.reduce((tokens, i) => i.tokens?.(tokens, ahead) ?? tokens, x);
   }
 
   private call(
@@ -204,4 +229,11 @@ export class Scope {
     );
     return answer();
   }
+}
+
+/** The options for keys that a method put more of in front, which every query sees. */
+function withKeys(options: AttentionOptions, keys: number): AttentionOptions {
+  const { bias } = options;
+  if (!bias || bias.shape[3] === keys) return options;
+  return { ...options, bias: pad(bias, [0, 0, 0, keys - bias.shape[3]], [0, 0, 0, 0]) };
 }

@@ -1,15 +1,41 @@
 import type { JsonObject } from '../checkpoints/folder.ts';
+import { ast } from './ast.ts';
 import { type Backbone, ConfigError } from './backbone.ts';
+import { bart } from './bart.ts';
+import { bert } from './bert.ts';
 import { dinov2, dinov2WithRegisters } from './dinov2.ts';
+import { distilbert } from './distilbert.ts';
 import { efficientnet } from './efficientnet.ts';
+import { gpt2 } from './gpt2.ts';
+import { llama, mistral, qwen2 } from './llama.ts';
+import { roberta, xlmRoberta } from './roberta.ts';
+import { t5 } from './t5.ts';
 import { vit } from './vit.ts';
+import { whisper } from './whisper.ts';
 
 // A list holds backbones of various configurations; each is only ever given its own.
 // biome-ignore lint/suspicious/noExplicitAny: heterogeneous by nature, typed in each file
 export type AnyBackbone = Backbone<any>;
 
 /** Every architecture that can be read. */
-export const backbones: readonly AnyBackbone[] = [efficientnet, vit, dinov2, dinov2WithRegisters];
+export const backbones: readonly AnyBackbone[] = [
+  efficientnet,
+  vit,
+  dinov2,
+  dinov2WithRegisters,
+  ast,
+  whisper,
+  bert,
+  roberta,
+  xlmRoberta,
+  distilbert,
+  gpt2,
+  llama,
+  qwen2,
+  mistral,
+  t5,
+  bart,
+];
 
 /** The architecture that serves a `config.json`. Throws `ConfigError` that says what was found and what is served. */
 export function backboneFor(config: JsonObject): AnyBackbone {

@@ -1,4 +1,5 @@
 import { add, mul, sparseLayout, sparseLayoutSize, sparseLinear } from '../../gpu-shaders/index.ts';
+import { isStrided } from '../scope.ts';
 import { fanIn, loraSettings, matrixTargets } from './loraParts.ts';
 import { switchIn } from './math/sparse.ts';
 import { type Attachment, type Method, MethodError } from './method.ts';
@@ -101,7 +102,7 @@ export const shira: Method = {
         layer(call) {
           const m = targets.get(call.path);
           if (!m) return null;
-          if ((call.options.stride ?? 1) > 1)
+          if (isStrided(call.options))
             throw new MethodError(
               `'${call.path}' is a convolution that leaves pixels out, which SHiRA does not adapt. Leave it out of the target modules.`,
             );

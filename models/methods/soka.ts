@@ -1,6 +1,6 @@
 import { add, linear, mul, reshape, sizeOf, sub, type Tensor, transpose } from '../../gpu-shaders/index.ts';
 import type { ModuleCard, Settings } from '../describe.ts';
-import type { LayerCall } from '../scope.ts';
+import { isStrided, type LayerCall } from '../scope.ts';
 import { loraSettings, matrixTargets } from './loraParts.ts';
 import {
   type KroneckerSplit,
@@ -194,7 +194,7 @@ function applyTerms(x: Tensor, u: Tensor, v: Tensor, kept: Tensor): Tensor {
 }
 
 function checkStride({ path, options }: LayerCall): void {
-  if ((options.stride ?? 1) > 1 || (typeof options.padding === 'number' && options.padding > 0))
+  if (isStrided(options) || (typeof options.padding === 'number' && options.padding > 0))
     throw new MethodError(
       `'${path}' is a convolution that skips or pads pixels, which SoKA does not adapt. Leave it out of the target modules.`,
     );

@@ -1,22 +1,34 @@
 import type { ByteSource } from './bytes.ts';
-import { toFloat32 } from './dtypes.ts';
+import { type DType, dtypeBits, toFloat32 } from './dtypes.ts';
 import { CheckpointError } from './errors.ts';
+import { firstNotFinite } from './finite.ts';
 import { readHeader, type TensorInfo } from './header.ts';
 import { parseStrict } from './strictJson.ts';
 
-interface Stored {
+/** A tensor and the file it lies in; `info` has its place there. */
+export interface StoredTensor {
   readonly info: TensorInfo;
   readonly source: ByteSource;
   readonly file: string;
 }
 
-/** Named tensors read by range from one safetensors file or several shards; nothing is loaded until asked for. */
+/** Part of a tensor as it lies in the file; `at` is its first element, row-major. */
+export interface Piece {
+  readonly at: number;
+  readonly dtype: DType;
+  readonly bytes: Uint8Array;
+}
+
+/** Largest part of a tensor that is in memory at once, in bytes. */
+const pieceBytes = 16 * 2 ** 20;
+
+/** Named tensors read by range from one file or several shards; nothing is loaded until asked for. */
 export class Checkpoint {
   /** The header's own strings; of a sharded checkpoint, those of all shards, the first to name a key winning. */
   readonly metadata: ReadonlyMap<string, string>;
-  readonly #tensors: ReadonlyMap<string, Stored>;
+  readonly #tensors: ReadonlyMap<string, StoredTensor>;
 
-  constructor(tensors: ReadonlyMap<string, Stored>, metadata: ReadonlyMap<string, string>) {
+  constructor(tensors: ReadonlyMap<string, StoredTensor>, metadata: ReadonlyMap<string, string>) {
     this.#tensors = tensors;
     this.metadata = metadata;
   }
@@ -28,6 +40,11 @@ export class Checkpoint {
 
   has(name: string): boolean {
     return this.#tensors.has(name);
+  }
+
+  /** Every tensor with its file. */
+  stored(): Iterable<[string, StoredTensor]> {
+    return this.#tensors.entries();
   }
 
   /** Dtype, shape and place of a tensor. Throws `CheckpointError` where there is none of that name. */
@@ -48,6 +65,29 @@ export class Checkpoint {
     return bytes;
   }
 
+  /**
+   * Elements `from` (included) to `to` (excluded) of a weight, piece by piece. Throws `CheckpointError` where one of
+   * them is not a finite number: such a weight makes every output NaN.
+   */
+  async *pieces(name: string, from: number, to: number): AsyncGenerator<Piece> {
+    const { info, source, file } = this.#get(name);
+    const width = dtypeBits[info.dtype] / 8;
+    const step = Math.floor(pieceBytes / width);
+    for (let at = from; at < to; at += step) {
+      const end = Math.min(to, at + step);
+      const bytes = await source.read(info.begin + at * width, info.begin + end * width);
+      if (bytes.length !== (end - at) * width)
+        throw new CheckpointError(file, `reading "${name}" gave too few bytes; open the file again.`);
+      const bad = firstNotFinite(info.dtype, bytes);
+      if (bad !== undefined)
+        throw new CheckpointError(
+          file,
+          `tensor "${name}" holds NaN or infinity at element ${at + bad}, so the model can compute nothing; use another checkpoint.`,
+        );
+      yield { at, dtype: info.dtype, bytes };
+    }
+  }
+
   /** A tensor's elements as f32 (F16, BF16, F64 and integers up to 32 bits are converted), row-major, a fresh copy. */
   async f32(name: string): Promise<Float32Array> {
     const { info, file } = this.#get(name);
@@ -59,7 +99,7 @@ export class Checkpoint {
     );
   }
 
-  #get(name: string): Stored {
+  #get(name: string): StoredTensor {
     const stored = this.#tensors.get(name);
     if (stored) return stored;
     const file = this.#tensors.values().next().value?.file ?? 'checkpoint';
@@ -80,28 +120,38 @@ export async function readSafetensors(source: ByteSource, file = 'model.safetens
  * Opens a sharded checkpoint by its `model.safetensors.index.json`. `open` gives a shard by the name the index uses,
  * or undefined. Every name of the index must lie in the shard it points to, and no shard may hold another.
  */
-export async function readSharded(
+export function readSharded(
   index: Uint8Array,
   open: (shard: string) => ByteSource | undefined,
   file = 'model.safetensors.index.json',
 ): Promise<Checkpoint> {
+  return joinShards(index, open, readSafetensors, file);
+}
+
+/** `readSharded` over shards of any format, each opened by `read`. */
+export async function joinShards(
+  index: Uint8Array,
+  open: (shard: string) => ByteSource | undefined,
+  read: (source: ByteSource, file: string) => Promise<Checkpoint>,
+  file: string,
+): Promise<Checkpoint> {
   const weightMap = readWeightMap(index, file);
-  const tensors = new Map<string, Stored>();
+  const tensors = new Map<string, StoredTensor>();
   const metadata = new Map<string, string>();
   for (const shard of new Set(weightMap.values())) {
     const source = open(shard);
     if (!source)
       throw new CheckpointError(file, `it names the shard "${shard}", which is not there; add that file.`);
-    const header = await readHeader(source, shard);
-    for (const [key, value] of header.metadata) if (!metadata.has(key)) metadata.set(key, value);
-    for (const [name, info] of header.tensors) {
+    const part = await read(source, shard);
+    for (const [key, value] of part.metadata) if (!metadata.has(key)) metadata.set(key, value);
+    for (const [name, tensor] of part.stored()) {
       if (weightMap.get(name) !== shard) {
         throw new CheckpointError(
           shard,
           `it holds "${name}", which ${file} does not place there; the files do not belong together.`,
         );
       }
-      tensors.set(name, { info, source, file: shard });
+      tensors.set(name, tensor);
     }
   }
   for (const [name, shard] of weightMap) {

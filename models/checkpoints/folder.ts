@@ -1,7 +1,8 @@
 import type { ByteSource } from './bytes.ts';
-import { type Checkpoint, readSafetensors, readSharded } from './checkpoint.ts';
+import { type Checkpoint, joinShards, readSafetensors, readSharded } from './checkpoint.ts';
 import { CheckpointError } from './errors.ts';
-import { conversionLine, weightsKind } from './pickle.ts';
+import { weightsKind } from './kind.ts';
+import { readTorch } from './torch.ts';
 
 /** Files of a folder by their path within it, `/` between parts. */
 export type FileTree = ReadonlyMap<string, ByteSource>;
@@ -21,9 +22,9 @@ export interface HuggingFaceFolder {
 const maxJson = 64_000_000;
 
 /**
- * Opens a Hugging Face folder: `config.json`, `preprocessor_config.json` where there is one, and `model.safetensors`
- * or its sharded index. Headers are read, weights are not. Throws `CheckpointError` that says what is missing; a
- * folder with pickled weights only is refused by the file's name, with the line that converts it.
+ * Opens a Hugging Face folder: `config.json`, `preprocessor_config.json` where there is one, and the weights:
+ * `model.safetensors` or its sharded index, else what `torch.save` wrote, of which only tensors are read. Headers are
+ * read, weights are not. Throws `CheckpointError` that says what is missing or refused.
  */
 export async function openFolder(files: FileTree): Promise<HuggingFaceFolder> {
   const config = await readJson(files, 'config.json');
@@ -37,27 +38,41 @@ export async function openFolder(files: FileTree): Promise<HuggingFaceFolder> {
   return { config, preprocessor, checkpoint: await openWeights(files) };
 }
 
+const pickles = ['pytorch_model.bin', 'pytorch_model.bin.index.json'] as const;
+
 async function openWeights(files: FileTree): Promise<Checkpoint> {
   const single = files.get('model.safetensors');
-  if (single) {
-    await refusePickle(single, 'model.safetensors');
-    return readSafetensors(single);
-  }
+  if (single) return openFile(single, 'model.safetensors');
   const index = files.get('model.safetensors.index.json');
   if (index)
     return readSharded(await readWhole(index, 'model.safetensors.index.json'), (shard) => files.get(shard));
-  for (const [path, source] of files) if (!path.endsWith('.json')) await refusePickle(source, path);
+  const pickled = files.get(pickles[0]);
+  if (pickled) return openFile(pickled, pickles[0]);
+  const pickledIndex = files.get(pickles[1]);
+  if (pickledIndex)
+    return joinShards(
+      await readWhole(pickledIndex, pickles[1]),
+      (shard) => files.get(shard),
+      readTorch,
+      pickles[1],
+    );
+  const others = [...files].filter(([path]) => /\.(safetensors|bin|pt|pth|ckpt)$/i.test(path));
+  if (others.length === 1) return openFile(others[0][1], others[0][0]);
   throw new CheckpointError(
     'model.safetensors',
     `it is not among the files (${listed(files)}); save the model with save_pretrained, which writes it.`,
   );
 }
 
-async function refusePickle(source: ByteSource, path: string): Promise<void> {
-  if ((await weightsKind(source, path)) !== 'pickle') return;
+/** Opens one file of weights by what it is, whatever it is called. */
+async function openFile(source: ByteSource, path: string): Promise<Checkpoint> {
+  const kind = await weightsKind(source, path);
+  if (kind === 'pickle') return readTorch(source, path);
+  if (kind === 'safetensors') return readSafetensors(source, path);
+  if (path.endsWith('.safetensors')) return readSafetensors(source, path);
   throw new CheckpointError(
     path,
-    `it is a Python pickle, which can run code when it is loaded, so it is not opened. Convert it where you trust it: ${conversionLine(path)}`,
+    `it is ${kind === 'unknown' ? 'neither safetensors nor what torch.save writes' : `a file of ${kind}`}, which is not read as a backbone's weights; save the model with save_pretrained.`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { lazySource } from '../checkpoints/bytes.ts';
 import type { JsonObject } from '../checkpoints/folder.ts';
-import { conversionLine } from '../checkpoints/pickle.ts';
 import { type ByteSource, type Checkpoint, readSafetensors } from '../checkpoints/safetensors.ts';
+import { readTorch } from '../checkpoints/torch.ts';
 import { baseName, type FileEntry, folderName, isJunk, normalPath, sourceOf } from '../data/entry.ts';
 import { makeZip } from '../data/zip.ts';
 import { AdapterError } from './adapter.ts';
@@ -101,16 +101,19 @@ export async function readAdapter(entries: readonly FileEntry[]): Promise<Adapte
   const native = beside(nativeName);
   const config = asObject('adapter_config.json', await json('adapter_config.json'));
   const weights = beside('adapter_model.safetensors');
-  if (config && !weights)
+  const pickled = beside('adapter_model.bin');
+  if (config && !weights && !pickled)
     throw new AdapterError(
-      whyNoWeights([...files.keys()].filter((other) => folderName(other) === folderName(path)).map(baseName)),
+      'adapter_model.safetensors is not beside adapter_config.json; choose the whole folder or zip.',
     );
   const card = beside('README.md');
   const labels = await json('labels.json');
   return {
     peft: config && {
       config,
-      checkpoint: await readSafetensors(sourceOf(weights!), 'adapter_model.safetensors'),
+      checkpoint: weights
+        ? await readSafetensors(sourceOf(weights), 'adapter_model.safetensors')
+        : await readTorch(sourceOf(pickled!), 'adapter_model.bin'),
     },
     native: native && (await readSafetensors(sourceOf(native), nativeName)),
     preprocessor: asObject('preprocessor_config.json', await json('preprocessor_config.json')),
@@ -119,13 +122,6 @@ export async function readAdapter(entries: readonly FileEntry[]): Promise<Adapte
     card: card && (await readText('README.md', card)),
     base: baseFiles(files, `${root}base/`),
   };
-}
-
-function whyNoWeights(names: readonly string[]): string {
-  const pickle = names.find((name) => /^adapter_model\.(bin|pt|pth)$/.test(name));
-  const start = 'adapter_model.safetensors is not beside adapter_config.json';
-  if (!pickle) return `${start}; choose the whole folder or zip.`;
-  return `${start}; ${pickle} is a Python pickle, which can run code and is not opened. Convert it where you trust it: ${conversionLine(pickle)}`;
 }
 
 function baseFiles(files: ReadonlyMap<string, FileEntry>, folder: string): Map<string, ByteSource> {

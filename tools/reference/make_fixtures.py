@@ -11,6 +11,7 @@ import peft_lora
 import peft_low_rank
 import peft_others
 import peft_sparse
+import pickles
 
 
 def main() -> None:
@@ -26,6 +27,7 @@ def main() -> None:
     peft_others.write()
     peft_sparse.write()
     audio.write()
+    pickles.write()
 
 
 if __name__ == "__main__":

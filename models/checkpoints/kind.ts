@@ -7,8 +7,7 @@ const startsWith = (bytes: Uint8Array, prefix: readonly number[]) =>
   prefix.every((byte, i) => bytes[i] === byte);
 
 /**
- * Tells pickles (which run code when loaded, so they are never opened) from safetensors and other formats.
- * A PyTorch file is a zip whose first entry is `.../data.pkl`, or a bare pickle of protocol 2 to 5.
+ * Tells pickles from safetensors and other formats. A PyTorch file is a zip whose first entry is `.../data.pkl`, or a bare pickle of protocol 2 to 5.
  */
 export async function weightsKind(source: ByteSource, name: string): Promise<WeightsKind> {
   const head = await source.read(0, Math.min(source.size, 256));
@@ -28,13 +27,4 @@ export async function weightsKind(source: ByteSource, name: string): Promise<Wei
 
 function isPickleName(name: string): boolean {
   return /\.(bin|pt|pth|ckpt|pkl|pickle)$/i.test(name);
-}
-
-/** The Python line that turns a pickle into safetensors, for the person who has one. */
-export function conversionLine(name: string): string {
-  const target = name.replace(/\.[^./]*$/, '').replace(/^.*\/pytorch_model$|^pytorch_model$/, 'model');
-  return (
-    `python -c "import torch, safetensors.torch as s; ` +
-    `s.save_file({k: v.contiguous().clone() for k, v in torch.load('${name}', weights_only=True).items()}, '${target}.safetensors', {'format': 'pt'})"`
-  );
 }

@@ -11,7 +11,8 @@ const devHeaders = {
   'Content-Security-Policy': policyText({
     ...policy,
     'script-src': [...policy['script-src'], `'nonce-${NONCE}'`],
-    'connect-src': ["'self'", 'ws:'],
+    // The dev server sends one policy for all, so the hub worker's reach is in it too.
+    'connect-src': ["'self'", 'ws:', 'https:', 'http://localhost:*'],
   }),
 };
 

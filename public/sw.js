@@ -12,6 +12,10 @@ const KNOWN = new Set(
 /** How long a page waits for its host before it opens from the cache. */
 const NETWORK_PATIENCE_MS = 3000;
 const PAGE = new URL('index.html', ROOT).href;
+/** Headers of the files that have their own, by address. */
+const OWN = new Map(
+  Object.entries(BUILD.ownHeaders).map(([path, headers]) => [new URL(path, ROOT).href, headers]),
+);
 
 self.addEventListener('install', (event) => {
   // A newer build waits for the tabs of the older one, whose later files it does not have.
@@ -46,20 +50,20 @@ self.addEventListener('fetch', (event) => {
 async function answer(request, url) {
   const navigates = request.mode === 'navigate';
   const key = navigates ? PAGE : url.origin + url.pathname;
-  if (!KNOWN.has(key)) return withHeaders(await fetch(request));
+  if (!KNOWN.has(key)) return withHeaders(await fetch(request), key);
   const range = request.headers.get('range');
   const kept = await (await caches.open(CACHE)).match(key);
   // A part of a file that is not here costs its own bytes, not the whole file's.
-  if (range && !kept) return withHeaders(await fetch(request));
+  if (range && !kept) return withHeaders(await fetch(request), key);
   // A name with a hash never changes its content; any other may be of a newer build, where the host is in reach.
-  if (kept && key.includes('/assets/')) return withHeaders(await slice(kept, range));
+  if (kept && key.includes('/assets/')) return withHeaders(await slice(kept, range), key);
   const fresh = fetch(navigates ? request : key, { cache: 'no-cache' });
   const whole = kept
     ? await Promise.race([fresh.catch(() => kept), after(NETWORK_PATIENCE_MS, kept)])
     : await fresh;
   if (whole !== kept && whole.status === 200 && !navigates)
     await (await caches.open(CACHE)).put(key, whole.clone());
-  return withHeaders(await slice(whole.status >= 500 && kept ? kept : whole, range));
+  return withHeaders(await slice(whole.status >= 500 && kept ? kept : whole, range), key);
 }
 
 function after(ms, value) {
@@ -104,10 +108,10 @@ async function slice(answer, range) {
   return new Response(body.slice(from, to + 1), { status: 206, headers });
 }
 
-function withHeaders(answer) {
+function withHeaders(answer, key) {
   if (answer.type === 'opaque' || answer.type === 'error' || answer.status === 0) return answer;
   const headers = new Headers(answer.headers);
-  for (const [name, value] of Object.entries(BUILD.headers)) headers.set(name, value);
+  for (const [name, value] of Object.entries(OWN.get(key) ?? BUILD.headers)) headers.set(name, value);
   const bodiless = [101, 204, 205, 304].includes(answer.status);
   return new Response(bodiless ? null : answer.body, {
     status: answer.status,

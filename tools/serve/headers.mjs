@@ -20,6 +20,19 @@ export const policy = {
 };
 
 /**
+ * The policy of the one worker that loads models from a hub: it may connect to any encrypted address, since hubs pass
+ * requests on to hosts of their own and a mirror is the person's choice, and to this machine. It may load nothing.
+ */
+const hubPolicy = {
+  'default-src': ["'none'"],
+  'script-src': ["'self'"],
+  'connect-src': ["'self'", 'https:', 'http://localhost:*', 'http://127.0.0.1:*'],
+};
+
+/** The hub worker's script, in a build and under the dev server. */
+export const hubScript = /(^|\/)hub\.worker[\w.-]*\.(js|ts)$/;
+
+/**
  * @param {Record<string, string[]>} directives
  * @returns {string} the header's value
  */
@@ -43,3 +56,6 @@ export const securityHeaders = {
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
 };
+
+/** Headers of the hub worker's script. A worker takes its policy from its own script's headers, not from the page. */
+export const hubHeaders = { ...securityHeaders, 'Content-Security-Policy': policyText(hubPolicy) };

@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
 import manifest from '../../models/weights/manifest.json' with { type: 'json' };
-import { metaPolicyText, securityHeaders } from './headers.mjs';
+import { hubHeaders, hubScript, metaPolicyText, securityHeaders } from './headers.mjs';
 
 /** What stands in `public/sw.js` where the build puts its list of files. */
 const PLACE = 'const BUILD = __BUILD__;';
@@ -20,6 +20,8 @@ export interface Build {
   /** Kept when first asked for, or in the background where the host is this machine. */
   onUse: string[];
   headers: Record<string, string>;
+  /** Headers of single files that have their own. */
+  ownHeaders: Record<string, Record<string, string>>;
 }
 
 /** Gzipped size that everything the first screen loads may have together. */
@@ -94,7 +96,7 @@ function fileLists(outDir: string): Build {
     .sort();
   const hash = createHash('sha256');
   for (const path of files) hash.update(path).update(readFileSync(join(outDir, path)));
-  hash.update(JSON.stringify(securityHeaders));
+  hash.update(JSON.stringify([securityHeaders, hubHeaders]));
   const kind = (path: string) => {
     // Weights keep their folder's name in the build: see `assetFileNames` in vite.config.ts.
     if (path.startsWith('assets/weights/')) return path.includes(`/${manifest.default}/`) ? 'later' : 'onUse';
@@ -107,6 +109,9 @@ function fileLists(outDir: string): Build {
     later: files.filter((path) => kind(path) === 'later'),
     onUse: files.filter((path) => kind(path) === 'onUse'),
     headers: securityHeaders,
+    ownHeaders: Object.fromEntries(
+      files.filter((path) => hubScript.test(path)).map((path) => [path, hubHeaders]),
+    ),
   };
 }
 

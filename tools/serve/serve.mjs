@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize, sep } from 'node:path';
-import { securityHeaders } from './headers.mjs';
+import { hubHeaders, hubScript, securityHeaders } from './headers.mjs';
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
@@ -54,8 +54,9 @@ async function answer(request, response, { root, headers, base }) {
   if (range === 'unsatisfiable')
     return refuse(416, 'No such range.', { 'Content-Range': `bytes */${info.size}` });
   const { from, to } = range ?? { from: 0, to: info.size - 1 };
+  const own = headers === securityHeaders && hubScript.test(path.replaceAll(sep, '/')) ? hubHeaders : headers;
   response.writeHead(range ? 206 : 200, {
-    ...headers,
+    ...own,
     'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream',
     'Content-Length': Math.max(0, to - from + 1),
     'Accept-Ranges': 'bytes',

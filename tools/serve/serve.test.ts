@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { policy, policyText, securityHeaders } from './headers.mjs';
+import { hubHeaders, policy, policyText, securityHeaders } from './headers.mjs';
 import { createStudioServer, listen, parseRange } from './serve.mjs';
 
 describe('parseRange', () => {
@@ -34,6 +34,7 @@ describe('the studio server', () => {
     writeFileSync(join(root, 'secret.txt'), 'outside');
     writeFileSync(join(root, 'dist', 'index.html'), '<!doctype html>');
     writeFileSync(join(root, 'dist', 'assets', 'weights-1.safetensors'), '0123456789');
+    writeFileSync(join(root, 'dist', 'assets', 'hub.worker-1a_B.js'), '');
     writeFileSync(join(root, 'dist', 'empty.txt'), '');
     const server = await listen(() => createStudioServer({ root: join(root, 'dist') }), 0);
     address = `http://127.0.0.1:${server.port}`;
@@ -50,6 +51,13 @@ describe('the studio server', () => {
       for (const [name, value] of Object.entries(securityHeaders))
         expect(answer.headers.get(name)).toBe(value);
     }
+  });
+
+  it('lets the hub worker alone, by its own policy, connect elsewhere', async () => {
+    const answer = await fetch(`${address}/assets/hub.worker-1a_B.js`);
+    for (const [name, value] of Object.entries(hubHeaders)) expect(answer.headers.get(name)).toBe(value);
+    expect(hubHeaders['Content-Security-Policy']).toMatch(/connect-src 'self' https:/);
+    expect(securityHeaders['Content-Security-Policy']).toMatch(/connect-src 'self';/);
   });
 
   it('sends the page for a folder, with its type, never from a stale cache', async () => {

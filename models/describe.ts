@@ -59,8 +59,9 @@ export interface AttentionCard {
   /** Path of its module, e.g. `vit.layers.0.attention`. */
   path: string;
   heads: number;
-  /** Features of queries and keys, all heads together. */
+  /** Features of queries, and of keys, all heads together. */
   width: number;
+  keyWidth: number;
   block: number;
 }
 

@@ -13,6 +13,8 @@ export const sizeSetting = { px: 'image_size', tokens: 'max_length', s: 'seconds
 interface StoredParameter extends DiskPlace {
   shape: readonly number[];
   dtype: 'f32' | 'f16';
+  /** The file has the axes of this matrix exchanged. */
+  transposed: boolean;
 }
 
 /** A backbone with its configuration and the checkpoint its weights come from. */
@@ -21,6 +23,8 @@ export class Model<C = unknown> implements ModelDescription {
   readonly branches: BranchCard[] = [];
   readonly attentions: AttentionCard[] = [];
   readonly norms: { path: string; block: number }[] = [];
+  /** Shape of the last hidden state of one sample of the default size. */
+  lastShape: readonly number[] = [];
   /** Parameters that the backbone reads, the statistics of batch norms left out. */
   readonly parameters: readonly { path: string; shape: readonly number[]; block: number }[];
   /** Elements of the parameters that the backbone reads, the statistics of batch norms left out. */
@@ -63,16 +67,26 @@ export class Model<C = unknown> implements ModelDescription {
 
   /** The frozen value of a parameter in the type that `weights` gave it. */
   async load(path: string): Promise<Float32Array | Uint8Array> {
-    const { name, part, dtype } = this.stored(path);
-    const all = dtype === 'f16' ? await this.checkpoint.bytes(name) : await this.checkpoint.f32(name);
-    return part ? bandOf(all, part) : all;
+    const stored = this.stored(path);
+    if (stored.dtype === 'f32') return this.f32(path);
+    const { name, part } = stored;
+    const all = await this.checkpoint.bytes(name);
+    const own = part ? bandOf(all, part) : all;
+    if (!stored.transposed) return own;
+    return new Uint8Array(turned(new Uint16Array(own.slice().buffer), stored.shape).buffer);
   }
 
   /** The frozen value of a parameter, widened to f32. */
   async f32(path: string): Promise<Float32Array> {
-    const { name, part } = this.stored(path);
+    const { name, part, shape, transposed } = this.stored(path);
     const all = await this.checkpoint.f32(name);
-    return part ? bandOf(all, part) : all;
+    const own = part ? bandOf(all, part) : all;
+    return transposed ? turned(own, shape) : own;
+  }
+
+  /** The root of the module tree, with methods stepping in. */
+  scope(interceptions: readonly Interception[] = []): Scope {
+    return new Scope({ weights: this.weights(), interceptions });
   }
 
   get head(): Head {
@@ -107,8 +121,7 @@ export class Model<C = unknown> implements ModelDescription {
 
   /** Traces the backbone on a batch, with methods stepping in. */
   trace(inputs: Inputs, interceptions: readonly Interception[] = []): BackboneOutput {
-    const scope = new Scope({ weights: this.weights(), interceptions });
-    return this.backbone.forward(scope, inputs, this.config);
+    return this.backbone.forward(this.scope(interceptions), inputs, this.config);
   }
 
   /** Throws `CheckpointError` where the checkpoint lacks it. */
@@ -116,8 +129,10 @@ export class Model<C = unknown> implements ModelDescription {
     const place = locate(this.checkpoint, this.backbone, path) ?? { name: this.backbone.diskName(path) };
     const info = this.checkpoint.info(place.name);
     const [rows, ...rest] = info.shape;
-    const shape = place.part ? [rows / place.part.of, ...rest] : info.shape;
-    return { ...place, shape, dtype: info.dtype === 'F16' && shape.length > 1 ? 'f16' : 'f32' };
+    const transposed = this.backbone.diskTransposed?.(path) ?? false;
+    const own = place.part ? [rows / place.part.of, ...rest] : info.shape;
+    const shape = transposed ? [...own].reverse() : own;
+    return { ...place, shape, transposed, dtype: info.dtype === 'F16' && shape.length > 1 ? 'f16' : 'f32' };
   }
 
   /** Traces the backbone once: lists the places where methods may attach, and gives the parameters it reads. */
@@ -146,16 +161,33 @@ export class Model<C = unknown> implements ModelDescription {
           }),
         branch: (path, kind, x) =>
           this.branches.push({ path, kind, width: x.shape.at(-1)!, block: block(path) }),
-        attention: (path, q, { heads }) =>
-          this.attentions.push({ path, heads, width: q.shape.at(-1)!, block: block(path) }),
+        attention: (path, q, k, { heads }) =>
+          this.attentions.push({
+            path,
+            heads,
+            width: q.shape.at(-1)!,
+            keyWidth: k.shape.at(-1)!,
+            block: block(path),
+          }),
         layerNorm: (path) => this.norms.push({ path, block: block(path) }),
       },
     });
-    backbone.forward(scope, this.inputs(1, backbone.size(config).default), config);
+    this.lastShape = backbone.forward(
+      scope,
+      this.inputs(1, backbone.size(config).default),
+      config,
+    ).last.shape;
     return [...read]
       .filter(([path]) => !/\.running_(mean|var)$/.test(path))
       .map(([path, { shape }]) => ({ path, shape, block: block(path) }));
   }
+}
+
+/** A matrix that becomes `shape` when its axes are exchanged. */
+function turned<A extends Float32Array | Uint16Array>(data: A, [rows, columns]: readonly number[]): A {
+  const out = data.slice() as A;
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out[i * columns + j] = data[j * rows + i];
+  return out;
 }
 
 function bandOf<A extends Float32Array | Uint8Array>(all: A, { part, of }: DiskPart): A {

@@ -75,6 +75,7 @@ export interface ConvOptions {
   stride?: number | readonly [number, number];
   /** Pixels on every side, or TensorFlow's `same`. */
   padding?: number | 'same';
+  dilation?: number;
   groups?: number;
 }
 

@@ -2,6 +2,7 @@ import type { Tensor } from '../../gpu-shaders/index.ts';
 import type { JsonObject } from '../checkpoints/folder.ts';
 import type { Modality, ModulePreset, Settings } from '../describe.ts';
 import type { Scope } from '../scope.ts';
+import type { Decoder } from './decoding.ts';
 
 /** One of the tensors that a sample is, without the batch. */
 export interface SampleInput {
@@ -73,6 +74,8 @@ export interface Backbone<C = unknown> {
    * under the run-time names themselves, or without `basePrefix`, are read too: see `locate`.
    */
   diskName(path: string): string;
+  /** Whether files hold the parameter of that path with its two axes exchanged: [in, out] for a linear layer. */
+  diskTransposed?(path: string): boolean;
   /** Where that name stands for several run-time modules stacked along the first axis: which of how many this is. */
   diskPart?(path: string): DiskPart | undefined;
   /** What the task class puts before the bare model's names, e.g. `vit.`; empty where it puts nothing. */
@@ -86,7 +89,13 @@ export interface Backbone<C = unknown> {
   inputs(config: C, size: number): SampleInput[];
   forward(scope: Scope, inputs: Inputs, config: C): BackboneOutput;
   /** Logits over the vocabulary [B, T, V] of the family's language-modelling class, where it has one. */
-  languageHead?(scope: Scope, output: BackboneOutput, config: C): Tensor;
+  languageHead?(scope: Scope, output: Pick<BackboneOutput, 'last'>, config: C): Tensor;
+  /** One token after the other, of a causal language model. */
+  decode?: Decoder<C>;
+  /** The token that `decoder_ids` begin with; the others are the text's own, moved on by one. */
+  decoderStart?(config: C): number;
+  /** Logits [B, classes] of heads that the file brings, where those are no single head as `head` describes it; undefined where it brings none. */
+  storedLogits?(scope: Scope, output: BackboneOutput, config: C): Tensor | undefined;
   featureSize(config: C): number;
   blocks(config: C): number;
   /** Block index of a module path, for drawing: -1 before the first, `blocks` after the last. */
@@ -95,6 +104,8 @@ export interface Backbone<C = unknown> {
   head(config: C): Head;
   /** Class to load an adapter onto, e.g. `ViTForImageClassification`; `timm` for timm's own models. */
   taskClass: string;
+  /** Path of the linear layer under the token-classification class; `classifier` where it is not said. */
+  tokenHead?: string;
   /** Choices of target modules; the first is the default. */
   presets(config: C): ModulePreset[];
   size(config: C): SampleSize;

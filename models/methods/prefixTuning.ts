@@ -1,6 +1,6 @@
 import { broadcastTo, concat, reshape, slice, type Tensor } from '../../gpu-shaders/index.ts';
 import { bottleneckSettings, inLastBlocks } from './bottleneck.ts';
-import { type AttachmentScope, type Method, MethodError } from './method.ts';
+import { type AttachmentScope, type Method, MethodError, type ModelDescription } from './method.ts';
 import { PROMPT, tokenWidth, virtualTokens } from './promptTuning.ts';
 
 /** Start of the learnt keys and values: small, so that a prefix begins as a little more of nothing to attend to. */
@@ -33,12 +33,12 @@ export const prefixTuning: Method = {
   },
 
   attach(model, settings) {
-    const width = tokenWidth(model, 'Prefix tuning');
+    const width = keyWidth(model, 'Prefix tuning');
     const places = inLastBlocks(model.attentions, model.blocks, settings);
-    const odd = places.find((a) => a.width !== width);
+    const odd = places.find((a) => a.keyWidth !== width);
     if (odd)
       throw new MethodError(
-        `'${odd.path}' has ${odd.width} features and the first attention ${width}; a prefix takes one width. Choose fewer of the last blocks.`,
+        `'${odd.path}' has ${odd.keyWidth} features and the first attention ${width}; a prefix takes one width. Choose fewer of the last blocks.`,
       );
     const order = new Map(places.map((a, i) => [a.path, i]));
     const count = settings.num_virtual_tokens as number;
@@ -74,4 +74,10 @@ function withPrefix(own: AttachmentScope, x: Tensor, band: number): Tensor {
   const all = own.parameter(PROMPT);
   const learnt = slice(all, [0, band * width], [all.shape[0], width]);
   return concat([broadcastTo(reshape(learnt, [1, ...learnt.shape]), [batch, ...learnt.shape]), x], 1);
+}
+
+/** Features of a key, which are fewer than a token's where heads share keys. Throws `MethodError` without attention. */
+function keyWidth(model: ModelDescription, method: string): number {
+  tokenWidth(model, method);
+  return model.attentions[0].keyWidth;
 }

@@ -3,7 +3,7 @@ import { attention, constant, input, matmul, mul, softmax, transpose } from '../
 import { close, noise } from '../../gpu-shaders/testing/checkOp.ts';
 import { evaluate, modelIn } from '../backbones/testing.ts';
 import type { Model } from '../model.ts';
-import { attachmentScopes } from '../tasks/classification.ts';
+import { attachmentScopes } from '../tasks/index.ts';
 import type { Attachment } from './method.ts';
 import { prefixTuning } from './prefixTuning.ts';
 import { promptTuning } from './promptTuning.ts';
@@ -16,18 +16,21 @@ beforeAll(async () => {
 const intercepted = (attachment: Attachment) =>
   attachment.intercept(attachmentScopes(attachment, false, input('labels', [2], { dtype: 'u32' }))(0));
 
-test('learnt tokens stand behind the class token of every picture, which stays the first', async () => {
+test.each([
+  ['behind the class token of every picture, which stays the first', 1],
+  ['before the words of every text', 0],
+])('learnt tokens stand %s', async (_, ahead) => {
   const attachment = promptTuning.attach(model, { num_virtual_tokens: 2 });
   const learnt = noise(64, 5);
   const x = noise(2 * 3 * 32, 6);
-  const answer = intercepted(attachment).tokens!(constant(x, [2, 3, 32]))!;
+  const answer = intercepted(attachment).tokens!(constant(x, [2, 3, 32]), ahead)!;
   const { y } = await evaluate(model, { y: answer }, {}, new Map([['prompt_embeddings', learnt]]));
-  const picture = (i: number) => [
-    ...x.subarray(i * 96, i * 96 + 32),
+  const sample = (i: number) => [
+    ...x.subarray(i * 96, i * 96 + 32 * ahead),
     ...learnt,
-    ...x.subarray(i * 96 + 32, i * 96 + 96),
+    ...x.subarray(i * 96 + 32 * ahead, i * 96 + 96),
   ];
-  expect([...y]).toEqual([...picture(0), ...picture(1)]);
+  expect([...y]).toEqual([...sample(0), ...sample(1)]);
 });
 
 test('a prefix mixes what it holds into an attention by its share of the softmax', async () => {

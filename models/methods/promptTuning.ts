@@ -22,7 +22,7 @@ export const PROMPT = 'prompt_embeddings';
 
 /**
  * Learnt tokens stand behind the class token where the embedded patches enter the first block (Jia et al., 2022,
- * "VPT-Shallow", eqs. 4–5; text: Lester et al., 2021). They start uniform in ±√(6 / (patch values + D)), as in VPT's
+ * "VPT-Shallow", eqs. 4–5), or before the words of a text (Lester et al., 2021). They start uniform in ±√(6 / (patch values + D)), as in VPT's
  * release. PEFT's PROMPT_TUNING serves text models only, so an adapter leaves in this project's own file.
  */
 export const promptTuning: Method = {
@@ -53,11 +53,11 @@ export const promptTuning: Method = {
       ],
       knobs: [],
       intercept: (own) => ({
-        tokens(x) {
+        tokens(x, ahead) {
           const [batch, all, d] = x.shape;
           const learnt = broadcastTo(reshape(own.parameter(PROMPT), [1, count, d]), [batch, count, d]);
-          const first = slice(x, [0, 0, 0], [batch, 1, d]);
-          return concat([first, learnt, slice(x, [0, 1, 0], [batch, all - 1, d])], 1);
+          const first = slice(x, [0, 0, 0], [batch, ahead, d]);
+          return concat([first, learnt, slice(x, [0, ahead, 0], [batch, all - ahead, d])], 1);
         },
       }),
     };
@@ -68,10 +68,10 @@ export const promptTuning: Method = {
 };
 
 /** Features of a token. Throws `MethodError` for a backbone that reads no sequence of tokens. */
-export function tokenWidth({ attentions }: ModelDescription, method: string): number {
+export function tokenWidth({ attentions, branches }: ModelDescription, method: string): number {
   if (!attentions.length)
     throw new MethodError(
       `${method} adds to a sequence of tokens, and this backbone has none. Choose a transformer, or a method that goes beside layers.`,
     );
-  return attentions[0].width;
+  return branches.find((b) => b.kind === 'attention')?.width ?? attentions[0].width;
 }

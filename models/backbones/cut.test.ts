@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { frozenCut } from '../../gpu-shaders/index.ts';
 import { methodById } from '../methods/index.ts';
-import { traceClassification } from '../tasks/classification.ts';
+import { traceClassification } from '../tasks/index.ts';
 import { modelIn } from './testing.ts';
 
 const fixtures = 'tools/reference/fixtures';

@@ -5,7 +5,7 @@ import { evaluate, modelIn } from '../backbones/testing.ts';
 import type { Settings } from '../describe.ts';
 import type { Model } from '../model.ts';
 import type { Interception } from '../scope.ts';
-import { attachmentScopes } from '../tasks/classification.ts';
+import { attachmentScopes } from '../tasks/index.ts';
 import { adaptformer } from './adaptformer.ts';
 import { MethodError } from './method.ts';
 

@@ -5,7 +5,7 @@ import { trainablesOf } from '../../gpu-shaders/train/step.ts';
 import { Bench, evaluate, modelIn } from '../backbones/testing.ts';
 import type { Settings } from '../describe.ts';
 import type { Model } from '../model.ts';
-import { traceClassification, trainedParameters } from '../tasks/classification.ts';
+import { traceClassification, trainedParameters } from '../tasks/index.ts';
 import { dylora } from './dylora.ts';
 import { lora } from './lora.ts';
 

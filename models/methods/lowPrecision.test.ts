@@ -4,7 +4,7 @@ import { close, noise } from '../../gpu-shaders/testing/checkOp.ts';
 import { Bench, evaluate, modelIn } from '../backbones/testing.ts';
 import type { Settings } from '../describe.ts';
 import type { Model } from '../model.ts';
-import { traceClassification, trainedParameters } from '../tasks/classification.ts';
+import { traceClassification, trainedParameters } from '../tasks/index.ts';
 import { lowPrecision, lowPrecisionAdaptformer } from './lowPrecision.ts';
 import {
   adapterFileBytes,

@@ -5,7 +5,7 @@ import { trainablesOf } from '../../gpu-shaders/train/step.ts';
 import { Bench, evaluate, modelIn, type Values } from '../backbones/testing.ts';
 import type { Settings } from '../describe.ts';
 import type { Model } from '../model.ts';
-import { headOf, traceClassification, trainedParameters } from '../tasks/classification.ts';
+import { headOf, traceClassification, trainedParameters } from '../tasks/index.ts';
 import { adalora } from './adalora.ts';
 import { adaptformer } from './adaptformer.ts';
 import { bitfit } from './bitfit.ts';

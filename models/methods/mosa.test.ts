@@ -4,7 +4,7 @@ import { close, noise } from '../../gpu-shaders/testing/checkOp.ts';
 import { Bench, modelIn } from '../backbones/testing.ts';
 import type { Settings } from '../describe.ts';
 import type { Model } from '../model.ts';
-import { attachmentScopes } from '../tasks/classification.ts';
+import { attachmentScopes } from '../tasks/index.ts';
 import { MethodError } from './method.ts';
 import { mosa, partition } from './mosa.ts';
 import { noBase, startValue } from './start.ts';

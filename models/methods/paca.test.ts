@@ -15,7 +15,7 @@ import { Bench, modelIn } from '../backbones/testing.ts';
 import type { Settings } from '../describe.ts';
 import type { Model } from '../model.ts';
 import type { LayerCall } from '../scope.ts';
-import { attachmentScopes } from '../tasks/classification.ts';
+import { attachmentScopes } from '../tasks/index.ts';
 import { mergedWeights } from './merge.ts';
 import type { Base } from './method.ts';
 import { paca } from './paca.ts';

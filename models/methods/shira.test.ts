@@ -6,7 +6,7 @@ import { bytesSource, readSafetensors } from '../checkpoints/safetensors.ts';
 import type { Settings } from '../describe.ts';
 import { formFiles, readForm } from '../exports/peftForm.ts';
 import type { Model } from '../model.ts';
-import { traceClassification } from '../tasks/classification.ts';
+import { traceClassification } from '../tasks/index.ts';
 import { strongest } from './math/sparse.ts';
 import { mergedWeights } from './merge.ts';
 import type { Base, Tensors } from './method.ts';

@@ -4,7 +4,7 @@ import { close, noise } from '../../gpu-shaders/testing/checkOp.ts';
 import { Bench, evaluate, modelIn } from '../backbones/testing.ts';
 import type { Settings } from '../describe.ts';
 import type { Model } from '../model.ts';
-import { attachmentScopes, traceClassification, trainedParameters } from '../tasks/classification.ts';
+import { attachmentScopes, traceClassification, trainedParameters } from '../tasks/index.ts';
 import { MethodError } from './method.ts';
 import { forms, piecesOf } from './taskWeights.ts';
 import { taskOf, vlAdapter } from './vlAdapter.ts';

@@ -2,7 +2,7 @@ import { narrowRows, parameter, type Tensor } from '../../gpu-shaders/index.ts';
 import type { JsonObject } from '../checkpoints/folder.ts';
 import type { Attachment, Tensors } from '../methods/method.ts';
 import type { Model } from '../model.ts';
-import { headOf, traceClassification } from '../tasks/classification.ts';
+import { headOf, traceClassification } from '../tasks/index.ts';
 import { type OnnxFile, type OnnxSource, writeOnnx } from './write.ts';
 
 /** What pipelines call the task, by what the backbone reads. */

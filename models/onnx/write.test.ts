@@ -20,7 +20,7 @@ import { mergedWeights } from '../methods/merge.ts';
 import type { Base, Tensors } from '../methods/method.ts';
 import { noBase, startValue } from '../methods/start.ts';
 import type { Model } from '../model.ts';
-import { traceClassification, trainedParameters } from '../tasks/classification.ts';
+import { traceClassification, trainedParameters } from '../tasks/index.ts';
 import { classifierOnnx, OnnxExportError, type OnnxFile, table, weightsFile, writeOnnx } from './index.ts';
 
 const fixtures = 'tools/reference/fixtures';

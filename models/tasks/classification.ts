@@ -2,7 +2,6 @@ import {
   accuracyHits,
   add,
   crossEntropy,
-  dropout,
   exp,
   input,
   linear,
@@ -17,34 +16,11 @@ import {
   tanh,
 } from '../../gpu-shaders/index.ts';
 import type { HiddenLayer } from '../backbones/backbone.ts';
-import type { AddedParameter, Attachment, AttachmentScope, Base } from '../methods/method.ts';
+import type { AddedParameter, Attachment, Base } from '../methods/method.ts';
 import type { Model } from '../model.ts';
 import type { Interception } from '../scope.ts';
-
-/** Classification of samples: the backbone's features, the method's attachment, the trained head. */
-export interface ClassificationTrace {
-  /** Last hidden features, [B, F]. */
-  features: Tensor;
-  /** [B, classes]. */
-  logits: Tensor;
-  /** Sum of the weighted cross-entropies; with weights 1/B it is the batch mean. */
-  loss: Tensor;
-  /** 1 where the largest logit is the label's, [B]. */
-  hits: Tensor;
-}
-
-export interface ClassificationShape {
-  classes: number;
-  batch: number;
-  /** Side, tokens or seconds of a sample. */
-  size: number;
-  labelSmoothing: number;
-  /** Whether dropout draws. */
-  training: boolean;
-}
-
-/** Names of the traced inputs; knobs are `knob:<name>`, draws `draw:<name>`. */
-export const inputs = { labels: 'labels', weights: 'weights', random: 'random' } as const;
+import { attachmentScopes } from './attachment.ts';
+import { type BatchShape, type BatchTrace, inputs, type Task } from './task.ts';
 
 /**
  * Head parameters. The last layer is zero at the start: the first step's gradient then depends on no draw. Layers before
@@ -97,19 +73,14 @@ export function headOf(
   };
 }
 
-/** Everything a run trains: the method's parameters, then the head's. */
-export function trainedParameters(model: Model, attachment: Attachment, classes: number): AddedParameter[] {
-  return [...attachment.parameters, ...headParameters(model, classes)];
-}
-
 /** Traces one batch. Inputs: the backbone's own, labels u32 [B], weights f32 [B], random u32 [2]. */
 export function traceClassification(
   model: Model,
   attachment: Attachment,
-  shape: ClassificationShape,
+  shape: BatchShape,
   /** Interceptions below the method's. */
   below: readonly Interception[] = [],
-): ClassificationTrace {
+): BatchTrace {
   const { batch, size, classes, labelSmoothing, training } = shape;
   const read = model.inputs(batch, size);
   const labels = input(inputs.labels, [batch], { dtype: 'u32' });
@@ -138,38 +109,11 @@ function divergence(p: Tensor, q: Tensor): Tensor {
   return mul(add(towards(p, q), towards(q, p)), 0.5);
 }
 
-/** What traced code reaches the attachment by, for each forward pass of a trace. */
-export function attachmentScopes(
-  attachment: Attachment,
-  training: boolean,
-  labels: Tensor,
-): (pass: number) => AttachmentScope {
-  const { parameters, buffers = [], draws = [], knobs } = attachment;
-  const leaves = new Map(parameters.map((p) => [p.name, parameter(p.name, p.shape, { trainable: true })]));
-  const held = new Map(
-    buffers.map((b) => [b.name, parameter(b.name, b.shape, { dtype: b.dtype, mutable: true })]),
-  );
-  const turned = new Map(knobs.map((k) => [k.name, input(`knob:${k.name}`, [])]));
-  const drawn = new Map(draws.map((d) => [d.name, input(`draw:${d.name}`, d.shape)]));
-  const random = input(inputs.random, [2], { dtype: 'u32' });
-  let sites = 0;
-  return (pass) => ({
-    training,
-    pass,
-    parameter: (name) => found(leaves, name, 'parameter'),
-    buffer: (name) => found(held, name, 'buffer'),
-    knob: (name) => found(turned, name, 'knob'),
-    draw: (name) => found(drawn, name, 'draw'),
-    labels() {
-      if (!training) throw new Error('The method reads labels outside of training, where there are none.');
-      return labels;
-    },
-    dropout: (x, rate) => (training && rate > 0 ? dropout(x, rate, random, sites++) : x),
-  });
-}
-
-function found(map: ReadonlyMap<string, Tensor>, name: string, what: string): Tensor {
-  const t = map.get(name);
-  if (!t) throw new Error(`The method reads the ${what} '${name}', which it does not declare.`);
-  return t;
-}
+/** A sample belongs to one of the classes. */
+export const classification: Task = {
+  id: 'classification',
+  about: 'Gives every sample one of the classes.',
+  targets: () => [],
+  head: headParameters,
+  trace: traceClassification,
+};

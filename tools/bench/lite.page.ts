@@ -8,7 +8,7 @@ import { bytesSource } from '../../models/checkpoints/safetensors.ts';
 import { methodById } from '../../models/methods/index.ts';
 import { noBase, startValue } from '../../models/methods/start.ts';
 import { openModel } from '../../models/open.ts';
-import { inputs, traceClassification, trainedParameters } from '../../models/tasks/classification.ts';
+import { inputs, traceClassification, trainedParameters } from '../../models/tasks/index.ts';
 import { kernelTimes } from '../../workers/session/profile.ts';
 import {
   compilePrefix,

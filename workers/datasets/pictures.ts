@@ -7,7 +7,7 @@ import { readPlace } from './packs.ts';
 import type { StoredSample } from './record.ts';
 import type { Edited } from './view.ts';
 
-/** Dataset of a stored data set at one point of its edits, preprocessed for one backbone. */
+/** Pictures of a stored data set at one point of its edits, preprocessed for one backbone. */
 export class StoredPictures implements Dataset {
   readonly classes: readonly string[];
   readonly samples: Dataset['samples'];

@@ -1,7 +1,7 @@
 import { control as controlField } from '../../gpu-shaders/train/optimiser.ts';
 import type { AddedParameter, Attachment, Method, Tensors } from '../../models/methods/method.ts';
 import { noBase, startValue } from '../../models/methods/start.ts';
-import { headParameters } from '../../models/tasks/classification.ts';
+import { headParameters } from '../../models/tasks/index.ts';
 import type { Profile, Spectrum, Split } from '../protocol.ts';
 import type { ReferenceWorker } from '../reference.ts';
 import {
@@ -24,7 +24,7 @@ import { stepsOf } from './estimate.ts';
 import { type BackboneRunner, runnerOf } from './runner.ts';
 import type { OpenOptions, RunSession, Trainer } from './trainer.ts';
 
-/** Dataset that ONNX Runtime takes at a time. */
+/** Samples that ONNX Runtime takes at a time. */
 const batchSize = 8;
 /** Rows of features in one stored file. */
 const rowsPerFile = 64;
@@ -223,7 +223,7 @@ export class CpuSession implements RunSession {
     return {
       loss: loss / Math.max(1, samples.length),
       hits: predicted.filter((p, i) => p === labels[i]).length,
-      predicted,
+      of: samples.length,
     };
   }
 

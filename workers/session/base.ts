@@ -17,7 +17,7 @@ import {
 } from '../../gpu-shaders/index.ts';
 import { type Base, MethodError } from '../../models/methods/method.ts';
 import type { Model } from '../../models/model.ts';
-import { inputs } from '../../models/tasks/classification.ts';
+import { inputs } from '../../models/tasks/index.ts';
 import { stacked } from './batch.ts';
 import type { Dataset } from './ports.ts';
 import type { Probe } from './probe.ts';

@@ -1,7 +1,7 @@
 import { copy, everyOptimisation, PLAIN, prepare, schedule } from '../../gpu-shaders/index.ts';
 import { linearProbe } from '../../models/methods/linearProbe.ts';
 import type { Attachment } from '../../models/methods/method.ts';
-import { traceClassification } from '../../models/tasks/classification.ts';
+import { traceClassification } from '../../models/tasks/index.ts';
 import type { RunShape } from './programs.ts';
 
 /** Operations (multiplications and additions of products) to classify one sample. */

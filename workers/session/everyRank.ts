@@ -26,8 +26,8 @@ export async function accuracyAtEveryRank(
     throw new MethodError('This method is of one rank. Train with DyLoRA to choose the rank afterwards.');
   const points: RankPoint[] = [];
   for (let rank = 1; rank <= (session.options.settings.r as number); rank++) {
-    const { loss, hits } = await session.evaluate(samples, { ...knobs, rank });
-    points.push({ rank, loss, accuracy: hits / Math.max(1, samples.length) });
+    const { loss, hits, of } = await session.evaluate(samples, { ...knobs, rank });
+    points.push({ rank, loss, accuracy: hits / Math.max(1, of) });
   }
   return points;
 }

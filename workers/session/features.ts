@@ -154,7 +154,9 @@ export class FeatureCache {
     for (let i = 0; i < rows.length; i += PREFIX_BATCH) {
       const samples = await loadRows(dataset, rows.slice(i, i + PREFIX_BATCH), size, seed);
       const values = await prefix.compute(samples);
-      for (const name of names) parts.get(name)!.push(values.get(name)!);
+      for (const { name, given } of this.cuts)
+        parts.get(name)!.push(given ? joined(samples.map((s) => bitsOf(s[given]))) : values.get(name)!);
+      parts.get('features')!.push(values.get('features')!);
     }
     return new Map([...parts].map(([name, list]) => [name, joined(list)]));
   }
@@ -245,6 +247,10 @@ export async function loadRows(
   }
   return result;
 }
+
+/** The bits of whole numbers as floats have them: rows are stored and uploaded as they are. */
+export const bitsOf = (values: Float32Array | Uint32Array): Float32Array =>
+  new Float32Array(values.buffer, values.byteOffset, values.length);
 
 function joined(parts: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(parts.reduce((n, p) => n + p.length, 0));

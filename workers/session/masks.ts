@@ -36,7 +36,9 @@ export async function paintMask(
   if (!method.paint) throw new MethodError(`The masks of ${method.card.title} are not painted by hand.`);
   const scored = async (): Promise<Score | null> => {
     const samples = session.samplesOf(session.samplesOf('val').length ? 'val' : 'test');
-    return samples.length ? score((await session.evaluate(samples, knobs)).hits, samples.length) : null;
+    if (!samples.length) return null;
+    const { hits, of } = await session.evaluate(samples, knobs);
+    return score(hits, of);
   };
   const before = await scored();
   const { tensors, fresh } = method.paint(session.attachment, await session.trained(), edit);

@@ -20,7 +20,7 @@ test('every rank is asked for by the knob alone', async () => {
     options: { settings: { r: 3 } },
     evaluate: async (_: readonly number[], knobs: Record<string, number>) => {
       asked.push(knobs);
-      return { loss: 1 / knobs.rank, hits: knobs.rank, predicted: [] };
+      return { loss: 1 / knobs.rank, hits: knobs.rank, of: 5 };
     },
   };
   const points = await accuracyAtEveryRank(session, samples, { lr: 1, rank: 2 });

@@ -14,6 +14,7 @@ import {
 import {
   type CutRow,
   compilePrefix,
+  computedOutputs,
   cutRows,
   PREFIX_BATCH,
   prefixOutputs,
@@ -37,7 +38,8 @@ export interface Prefix {
   readonly choice: PrefixChoice;
   readonly rows: readonly CutRow[];
   /**
-   * Values at the cut, by its rows' names, and `features`, for at most `PREFIX_BATCH` samples, one after another.
+   * Values at the cut by its rows' names, but those that are given with the samples, and `features`, for at most
+   * `PREFIX_BATCH` samples, one after another.
    */
   compute(samples: readonly SampleValues[]): Promise<Map<string, Float32Array>>;
   destroy(): void;
@@ -67,6 +69,8 @@ export async function openPrefix(options: PrefixOptions): Promise<Prefix> {
 }
 
 const sampleInputs = ({ model, settings }: RunShape) => model.sampleInputs(model.sizeIn(settings));
+
+const computed = (rows: readonly CutRow[]) => rows.filter((r) => !r.given).map((r) => r.name);
 
 const file = (folder: string) => `${folder}/prefix.json`;
 
@@ -104,7 +108,7 @@ class GpuPrefix implements Prefix {
     for (const [name, { data }] of Object.entries(stacked(this.inputs, samples, PREFIX_BATCH)))
       if (this.program.input(name)) this.program.write(name, data);
     this.program.run();
-    const names = [...this.rows.map((r) => r.name), 'features'];
+    const names = [...computed(this.rows), 'features'];
     const values = await this.program.collect(names);
     return new Map(names.map((name) => [name, firstRows(values[name], samples.length, PREFIX_BATCH)]));
   }
@@ -126,8 +130,9 @@ class ProcessorPrefix implements Prefix {
   static async open(shape: RunShape, onnx: OnnxRuntime): Promise<ProcessorPrefix> {
     const rows = cutRows(prefixOutputs(shape, PREFIX_BATCH), PREFIX_BATCH);
     const source = (batch: number) => {
-      const outputs = prefixOutputs(shape, batch);
-      const same = cutRows(outputs, batch);
+      const all = prefixOutputs(shape, batch);
+      const same = cutRows(all, batch);
+      const outputs = computedOutputs(all);
       if (JSON.stringify(same) !== JSON.stringify(rows))
         throw new FixedBatchError('The prefix is cut in another place where the batch is another.');
       const read = (name: string) => shape.model.load(name);

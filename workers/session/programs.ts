@@ -26,11 +26,12 @@ import {
 } from '../../gpu-shaders/index.ts';
 import { adamw, type Optimiser } from '../../gpu-shaders/train/optimiser.ts';
 import { compileTrainStep, trainablesOf } from '../../gpu-shaders/train/step.ts';
+import type { SampleInput } from '../../models/backbones/backbone.ts';
 import { hashText } from '../../models/data/hash.ts';
 import type { Settings } from '../../models/describe.ts';
 import type { Attachment } from '../../models/methods/method.ts';
 import type { Model } from '../../models/model.ts';
-import { type ClassificationTrace, traceClassification } from '../../models/tasks/classification.ts';
+import { type BatchTrace, classification, type Task } from '../../models/tasks/index.ts';
 
 /** What a run's programs are made from. */
 export interface RunShape {
@@ -38,20 +39,31 @@ export interface RunShape {
   attachment: Attachment;
   classes: number;
   settings: Settings;
+  /** What is learnt; classification where it is not said. */
+  task?: Task;
   /** The compiler's switches that are not at their default, which is on. */
   optimise?: Partial<Optimisations>;
 }
 
-/** Dataset that the frozen prefix takes at a time. */
+/** Samples that the frozen prefix takes at a time. */
 export const PREFIX_BATCH = 8;
 
 export const optimiserOf = (settings: Settings): Optimiser =>
   settings.optimizer === 'sgd' ? { kind: 'sgd', momentum: 0.9 } : adamw;
 
-function traceBatch({ model, attachment, classes, settings }: RunShape, batch: number, training: boolean) {
+export const taskOf = ({ task }: Pick<RunShape, 'task'>): Task => task ?? classification;
+
+/** What the data set gives of one sample: the backbone's inputs, and the task's targets. */
+export function sampleInputsOf(shape: RunShape): SampleInput[] {
+  const size = shape.model.sizeIn(shape.settings);
+  return [...shape.model.sampleInputs(size), ...taskOf(shape).targets(size)];
+}
+
+function traceBatch(shape: RunShape, batch: number, training: boolean): BatchTrace {
+  const { model, attachment, classes, settings } = shape;
   const size = model.sizeIn(settings);
   const labelSmoothing = training ? (settings.label_smoothing as number) : 0;
-  return traceClassification(model, attachment, { classes, batch, size, labelSmoothing, training });
+  return taskOf(shape).trace(model, attachment, { classes, batch, size, labelSmoothing, training });
 }
 
 export const cutName = (i: number) => `cut:${i}`;
@@ -59,7 +71,7 @@ export const cutName = (i: number) => `cut:${i}`;
 /** A traced batch in two halves: the frozen values at the cut, and everything behind them, reading them as inputs. */
 interface SplitTrace {
   cut: Tensor[];
-  live: ClassificationTrace;
+  live: BatchTrace;
 }
 
 /**
@@ -78,22 +90,27 @@ function splitTrace(shape: RunShape, batch: number, training: boolean): SplitTra
   return { cut, live: live[which] };
 }
 
-function splitAt(shape: RunShape, batch: number, traces: readonly ClassificationTrace[]) {
+function splitAt(shape: RunShape, batch: number, traces: readonly BatchTrace[]) {
   const optimise = switchesOf(shape);
-  const outputs = traces.flatMap(({ loss, hits, logits }) => [loss, hits, logits]);
+  const outputs = traces.flatMap(outputsOf);
   const values = prepare(traces.length > 1 ? shareCommon(outputs) : outputs, optimise);
   const cut = optimise.prefix ? frozenCut(values) : sampleInputs(values);
   for (const t of cut)
     if (t.shape[0] !== batch)
       throw new Error(`A frozen value [${t.shape}] of the backbone is not one row per picture.`);
-  const inputs = new Map(cut.map((t, i) => [t, input(cutName(i), t.shape, { sample: true })]));
+  const inputs = new Map(
+    cut.map((t, i) => [t, input(cutName(i), t.shape, { dtype: t.dtype, sample: true })]),
+  );
   const behind = substitute(values, inputs);
-  const live = traces.map(({ features }, i): ClassificationTrace => {
-    const [loss, hits, logits] = behind.slice(3 * i, 3 * i + 3);
-    return { loss, hits, logits, features };
+  const live = traces.map((trace): BatchTrace => {
+    const [loss, hits, logits, sums] = behind.splice(0, outputsOf(trace).length);
+    return { loss, hits, logits, sums, features: trace.features };
   });
   return { cut, live };
 }
+
+const outputsOf = ({ loss, hits, logits, sums }: BatchTrace): Tensor[] =>
+  sums ? [loss, hits, logits, sums] : [loss, hits, logits];
 
 const switchesOf = ({ optimise }: RunShape): Optimisations => ({ ...everyOptimisation, ...optimise });
 
@@ -110,6 +127,8 @@ export interface CutRow {
   name: string;
   /** Bytes of one sample's row. */
   bytes: number;
+  /** The input of the sample that it is, where nothing is computed of it. */
+  given?: string;
 }
 
 /**
@@ -123,10 +142,17 @@ export function prefixOutputs(shape: RunShape, batch: number): Record<string, Te
   return { ...Object.fromEntries(cut.map((t, i) => [cutName(i), t])), features };
 }
 
-/** One picture's rows of the values at the cut. */
+/** One sample's rows of the values at the cut. */
 export function cutRows({ features: _, ...cut }: Record<string, Tensor>, batch: number): CutRow[] {
-  return Object.entries(cut).map(([name, t]) => ({ name, bytes: byteSize(t) / batch }));
+  return Object.entries(cut).map(([name, t]) => {
+    const bytes = byteSize(t) / batch;
+    return isInput(t) ? { name, bytes, given: (t.node.attrs as InputAttrs).name } : { name, bytes };
+  });
 }
+
+/** The outputs that have to be computed. */
+export const computedOutputs = (outputs: Record<string, Tensor>): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(outputs).filter(([, t]) => !isInput(t)));
 
 export interface PrefixProgram {
   program: Program;
@@ -136,7 +162,9 @@ export interface PrefixProgram {
 /** The prefix as a program for `PREFIX_BATCH` pictures. */
 export async function compilePrefix(state: State, shape: RunShape): Promise<PrefixProgram> {
   const values = prefixOutputs(shape, PREFIX_BATCH);
-  const outputs = Object.fromEntries(Object.entries(values).map(([name, t]) => [name, copy(t)]));
+  const outputs = Object.fromEntries(
+    Object.entries(computedOutputs(values)).map(([name, t]) => [name, copy(t)]),
+  );
   const { optimise } = shape;
   return {
     program: await compile(state, { label: 'prefix', outputs, optimise }),
@@ -179,12 +207,12 @@ export async function compileTraining(state: State, shape: RunShape): Promise<Pr
 }
 
 /** The training step's trace behind the cut, at the run's batch size. */
-export function liveTrace(shape: RunShape): ClassificationTrace {
+export function liveTrace(shape: RunShape): BatchTrace {
   return splitTrace(shape, shape.settings.batch_size as number, true).live;
 }
 
 /** The trace of an evaluation behind the cut. */
-export function restingTrace(shape: RunShape, batch: number): ClassificationTrace {
+export function restingTrace(shape: RunShape, batch: number): BatchTrace {
   return splitTrace(shape, batch, false).live;
 }
 
@@ -204,7 +232,9 @@ export function tensorsNamed(loss: Tensor, names: readonly string[]): Tensor[] {
 
 export async function compileEvaluation(state: State, shape: RunShape, batch: number): Promise<Program> {
   const live = restingTrace(shape, batch);
-  const outputs = { logits: copy(live.logits) };
+  const outputs: Record<string, Tensor> = live.sums
+    ? { sums: copy(live.sums) }
+    : { logits: copy(live.logits) };
   return compile(state, { label: 'evaluate', outputs, optimise: shape.optimise });
 }
 

@@ -3,12 +3,12 @@ import { truncate } from '../../models/methods/math/lowRank.ts';
 import { type LowRankUpdate, MethodError, type Tensors } from '../../models/methods/method.ts';
 import type { RankCut } from '../protocol.ts';
 import type { TrainedState } from './checkpoint.ts';
-import { argmax, score } from './metrics.ts';
+import { score } from './metrics.ts';
 import type { Session } from './session.ts';
 
-type Cuttable = Pick<Session, 'attachment' | 'logits' | 'samplesOf' | 'trained'> & {
+type Cuttable = Pick<Session, 'attachment' | 'evaluate' | 'samplesOf' | 'trained'> & {
   readonly state: Pick<TrainedState, 'writeTensors'>;
-  readonly options: Pick<Session['options'], 'method' | 'model' | 'dataset' | 'settings'>;
+  readonly options: Pick<Session['options'], 'method' | 'model' | 'settings'>;
 };
 
 /** The updates with those named cut to at most the rank given, each still as wide as it was. */
@@ -52,20 +52,19 @@ export async function previewCut(
   knobs: Record<string, number>,
   ranks: Readonly<Record<string, number>>,
 ): Promise<RankCut> {
-  const { method, settings, dataset, model } = session.options;
+  const { method, settings, model } = session.options;
   const trained = await session.trained();
   const whole = method.toLowRank?.(session.attachment, settings, trained) ?? [];
   return withRanks(session, ranks, async (updates) => {
     const split = session.samplesOf('test').length ? 'test' : 'val';
     const samples = session.samplesOf(split);
-    const logits = samples.length ? await session.logits(samples, knobs) : [];
-    const hits = samples.filter((s, i) => argmax(logits[i]) === dataset.samples[s].label).length;
+    const found = samples.length ? await session.evaluate(samples, knobs) : null;
     const saved: Tensors = new Map([...trained].filter(([name]) => model.isHead(name)));
     const narrow = updates.map((u) => truncate(u, ranks[u.path] ?? u.a.shape[0]));
     return {
       ranks: { ...ranks },
       split,
-      score: samples.length ? score(hits, samples.length) : null,
+      score: found && score(found.hits, found.of),
       fileBytes: toPeft({ updates: narrow, saved }).weights.length,
       energy: energyOf(updates) / (energyOf(whole) || 1),
     };

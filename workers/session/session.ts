@@ -6,11 +6,11 @@ import { lowRankSpectrum } from '../../models/methods/math/lowRank.ts';
 import type { AddedParameter, Attachment, Base, Method, Tensors } from '../../models/methods/method.ts';
 import { startValue } from '../../models/methods/start.ts';
 import type { Model } from '../../models/model.ts';
-import { inputs, trainedParameters } from '../../models/tasks/classification.ts';
+import { inputs, type Task, trainedParameters } from '../../models/tasks/index.ts';
 import type { Profile, Spectrum } from '../protocol.ts';
 import { groundwork } from './base.ts';
 import { Checkpoints, freshProgress, type Progress, rateFactor } from './checkpoint.ts';
-import { FeatureCache, type FeatureProgress, type Row } from './features.ts';
+import { bitsOf, FeatureCache, type FeatureProgress, type Row } from './features.ts';
 import { type ChosenKernels, chooseKernels, keepKernels, keptKernels } from './kernels.ts';
 import { type Moment, Refreshing, type RunOn } from './live.ts';
 import { argmax, crossEntropyOf } from './metrics.ts';
@@ -26,6 +26,7 @@ import {
   optimiserOf,
   prefixKey,
   type RunShape,
+  taskOf,
   workOfStep,
 } from './programs.ts';
 import { type TrainControl, type TrainEvents, type TrainOutcome, train } from './train.ts';
@@ -38,6 +39,8 @@ export interface SessionOptions {
   model: Model;
   method: Method;
   settings: Settings;
+  /** What is learnt; classification where it is not said. */
+  task?: Task;
   dataset: Dataset;
   /** Where this run's checkpoints go, e.g. `runs/<id>/checkpoints`. */
   folder: string;
@@ -93,8 +96,9 @@ export class Session {
     const { gpu, model, method, settings, dataset, files } = options;
     const attachment = method.attach(model, settings);
     const classes = dataset.classes.length;
-    const parameters = trainedParameters(model, attachment, classes);
-    const shape: RunShape = { model, attachment, classes, settings };
+    const { task } = options;
+    const parameters = trainedParameters(model, attachment, classes, task);
+    const shape: RunShape = { model, attachment, classes, settings, task };
     const state = new State(
       gpu,
       parameters.map((p) => ({ name: p.name, type: { shape: p.shape, dtype: 'f32' }, rule: p.rule })),
@@ -154,7 +158,7 @@ export class Session {
 
   /** Everything trained: the method's parameters and the head's. */
   get parameters(): AddedParameter[] {
-    return trainedParameters(this.shape.model, this.attachment, this.classes);
+    return trainedParameters(this.shape.model, this.attachment, this.classes, this.shape.task);
   }
 
   get attachment(): Attachment {
@@ -301,8 +305,18 @@ export class Session {
     return this.cache.bring(t, batch);
   }
 
-  /** Logits of samples under the current trained values and knobs. */
-  async logits(samples: readonly number[], knobs: Record<string, number>): Promise<Float32Array[]> {
+  /** Logits of samples under the current trained values and knobs; of tasks that give a sample one answer. */
+  logits(samples: readonly number[], knobs: Record<string, number>): Promise<Float32Array[]> {
+    return this.outputs('logits', this.classes, samples, knobs);
+  }
+
+  /** Rows of an output of the evaluation, `width` values a sample. */
+  private async outputs(
+    name: 'logits' | 'sums',
+    width: number,
+    samples: readonly number[],
+    knobs: Record<string, number>,
+  ): Promise<Float32Array[]> {
     const result: Float32Array[] = [];
     for (let from = 0; from < samples.length; from += EVALUATION_BATCH) {
       const part = samples.slice(from, from + EVALUATION_BATCH);
@@ -313,26 +327,24 @@ export class Session {
           part.map((sample) => ({ sample, view: 0 })),
         ),
       );
-      const { logits } = await this.evaluation.collect(['logits']);
+      const { [name]: values } = await this.evaluation.collect([name]);
       part.forEach((_, i) => {
-        result.push(logits.slice(i * this.classes, (i + 1) * this.classes));
+        result.push(values.slice(i * width, (i + 1) * width));
       });
     }
     return result;
   }
 
-  /** Mean loss and hits of a split. */
-  async evaluate(
-    samples: readonly number[],
-    knobs: Record<string, number>,
-  ): Promise<{ loss: number; hits: number; predicted: number[] }> {
+  /** Mean loss of a split's answers, and how many `of` them are right. */
+  async evaluate(samples: readonly number[], knobs: Record<string, number>): Promise<Evaluated> {
+    if (taskOf(this.shape).targets(1).length) return summed(await this.outputs('sums', 3, samples, knobs));
     const logits = await this.logits(samples, knobs);
     const labels = samples.map((i) => this.options.dataset.samples[i].label);
     const predicted = logits.map(argmax);
     return {
       loss: logits.reduce((n, l, i) => n + crossEntropyOf(l, labels[i]), 0) / Math.max(1, samples.length),
       hits: predicted.filter((p, i) => p === labels[i]).length,
-      predicted,
+      of: samples.length,
     };
   }
 
@@ -343,7 +355,8 @@ export class Session {
   ): Promise<{ logits: Float32Array; features: Float32Array }> {
     const values = await this.prefix.compute([sample]);
     this.writeKnobs(knobs);
-    for (const { name } of this.prefix.rows) this.evaluation.write(name, values.get(name)!);
+    for (const { name, given } of this.prefix.rows)
+      this.evaluation.write(name, given ? bitsOf(sample[given]) : values.get(name)!);
     this.evaluation.run();
     const { logits } = await this.evaluation.collect(['logits']);
     return { logits: logits.slice(0, this.classes), features: values.get('features')! };
@@ -410,6 +423,21 @@ export class Session {
     this.cache.destroy();
     this.state.destroy();
   }
+}
+
+/** What a split's answers are worth. */
+export interface Evaluated {
+  /** Mean over the answers. */
+  loss: number;
+  hits: number;
+  /** Answers: one a sample, or one a token that counts. */
+  of: number;
+}
+
+/** Rows of loss, right answers and answers, together. */
+function summed(rows: readonly Float32Array[]): Evaluated {
+  const [loss, hits, of] = [0, 1, 2].map((i) => rows.reduce((n, row) => n + row[i], 0));
+  return { loss: loss / Math.max(1, of), hits, of };
 }
 
 /** Every labelled sample as it is, and the views of those trained on. */

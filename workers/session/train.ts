@@ -46,7 +46,7 @@ export interface Trainee {
   evaluate(
     samples: readonly number[],
     knobs: Record<string, number>,
-  ): Promise<{ loss: number; hits: number }>;
+  ): Promise<{ loss: number; hits: number; of: number }>;
 }
 
 /** Milliseconds between checkpoints. They change no number of the run. */
@@ -183,8 +183,8 @@ async function check(
 ): Promise<boolean> {
   const samples = session.samplesOf('val');
   if (!samples.length) return true;
-  const { loss, hits } = await session.evaluate(samples, progress.knobs);
-  const accuracy = hits / samples.length;
+  const { loss, hits, of } = await session.evaluate(samples, progress.knobs);
+  const accuracy = hits / Math.max(1, of);
   const point: EvalPoint = { step: progress.step, split: 'val', loss, accuracy };
   progress.evals.push(point);
   const { best } = progress;

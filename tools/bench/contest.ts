@@ -42,12 +42,20 @@ export interface Run {
 }
 
 export interface Floor {
-  /** The best rate that any kernel of the run reached. */
+  /** What the fastest kernel kept up, as the median over the timed rounds: a step's operations in each. */
   gflops: number;
   tile: string;
   shape: [number, number, number];
-  /** Of the floor that our step with every row computed reaches: floor time over median. */
+  /**
+   * Of the floor that our step with every row computed reaches: the median over the rounds of floor time over step time,
+   * both of the same round, so that a slow moment of the machine is on both sides of the division.
+   */
   share: number;
+  /** The same of each round. */
+  shares: number[];
+  /** The same by the GPU process's processor time, which other work on the machine hardly touches; null where unknown. */
+  processor_share: number | null;
+  /** The best rate of each tile while the engines warmed up. */
   tiles: { name: string; gflops: number }[];
 }
 
@@ -73,7 +81,7 @@ export function entriesOf(spec: Spec, { steps, peers, profile, memory }: Command
   ];
   const shape = [spec.batch * spec.tokens, spec.dim, spec.mlp];
   return [
-    { name: 'floor', file: page('floor.page.ts'), args: { shape, steps } },
+    { name: 'floor', file: page('floor.page.ts'), args: { shape, steps, flops: modelFlops(spec).step } },
     ...ours.map(({ name, variant }: { name: string; variant: Variant }) => ({
       name,
       file: page('lora.page.ts'),
@@ -131,23 +139,13 @@ export function contestResult(
   const known = workload === spec.model ? knownLosses[spec.model] : [];
   const flops = modelFlops(spec).step;
   const found = floorOutcome.result as FloorResult;
-  const tiles = found.tiles
-    .map(({ name, rates }) => ({ name, gflops: Math.max(...rates) }))
-    .sort((a, b) => b.gflops - a.gflops);
-  const [best] = tiles;
   return {
     workload,
     spec,
     flops,
     adapter: found.adapter,
     runs,
-    floor: {
-      gflops: best.gflops,
-      tile: best.name,
-      shape: found.shape,
-      share: flops / best.gflops / 1e6 / runs[0].median_ms,
-      tiles,
-    },
+    floor: floorOf(flops, floorOutcome, there[0]),
     apart: disagreement(
       known,
       runs.map((r) => r.losses),
@@ -155,6 +153,27 @@ export function contestResult(
     left_out: there
       .filter((o) => o.error !== undefined)
       .map(({ entry, error }) => ({ engine: entry.name, reason: error! })),
+  };
+}
+
+/** The floor, and what a step of ours reaches of it round by round. */
+function floorOf(flops: number, floor: Outcome, ours: Outcome): Floor {
+  const { tiles, best, shape } = floor.result as FloorResult;
+  const { steps } = ours.result as Measured;
+  const rounds = steps.length;
+  const shares = timed(steps, rounds).map((ms, i) => flops / best.rates[i] / 1e6 / ms);
+  const [own, busy] = [floor.processor, ours.processor].map((list) => timed(list, rounds));
+  const byProcessor = busy.map((ms, i) => (own[i] * flops) / best.flops / ms);
+  return {
+    gflops: median(best.rates),
+    tile: best.name,
+    shape,
+    share: median(shares),
+    shares,
+    processor_share: byProcessor.length ? median(byProcessor) : null,
+    tiles: tiles
+      .map(({ name, rates }) => ({ name, gflops: Math.max(...rates) }))
+      .sort((a, b) => b.gflops - a.gflops),
   };
 }
 

@@ -1,11 +1,13 @@
 import { kernel } from 'peer-tiles';
 import { compile, Gpu, matmul, parameter, State } from '../../gpu-shaders/index.ts';
+import { WARM } from './measure.ts';
 import { normal } from './model.ts';
 
 /**
  * What plain products reach on this adapter: register and workgroup tiles, those of the peers' folder and the engine's
- * own product among them, over one of the model's layers, timed in turns with the engines. The fastest is the floor
- * under a step's time.
+ * own product among them, over one of the model's layers, in turns with the engines. All are timed while the engines warm
+ * up; the fastest then does a step's operations in each round, so that it is measured over the same stretch of time as a
+ * step. It is the floor under a step's time.
  */
 
 interface Tile {
@@ -83,8 +85,10 @@ const peers = [
 ] as const;
 
 export interface FloorResult {
-  /** GFLOP/s of each tile's rounds. */
+  /** GFLOP/s of each tile while the engines warmed up. */
   tiles: { name: string; rates: number[] }[];
+  /** The fastest of them, and what it kept up in each round after that, over `flops` operations. */
+  best: { name: string; rates: number[]; flops: number };
   shape: [number, number, number];
   adapter: string;
 }
@@ -93,6 +97,8 @@ export interface FloorArguments {
   /** Rows, depth and columns of the product; depth and columns multiples of four. */
   shape: [number, number, number];
   steps: number;
+  /** Operations of a step of the model. */
+  flops: number;
 }
 
 interface Candidate {
@@ -101,24 +107,35 @@ interface Candidate {
   run(): void;
 }
 
-async function bench({ shape, steps }: FloorArguments): Promise<FloorResult> {
+async function bench({ shape, steps, flops }: FloorArguments): Promise<FloorResult> {
   const gpu = await Gpu.open(navigator.gpu);
   const [m, k, n] = shape;
   const data = { a: normal(m * k, 1, 1), b: normal(k * n, 1, 2) };
   const candidates = [...(await plainTiles(gpu, shape, data)), await ownProduct(gpu, shape, data)];
-  const rate = async ({ run }: Candidate) => {
+  const product = 2 * m * n * k;
+  const rate = async ({ run }: Candidate, times: number) => {
     const from = performance.now();
-    run();
+    for (let i = 0; i < times; i++) run();
     await gpu.device.queue.onSubmittedWorkDone();
-    return (2 * m * n * k) / (performance.now() - from) / 1e6;
+    return (times * product) / (performance.now() - from) / 1e6;
   };
-  for (const c of candidates) await rate(c);
-  for (let t = 0; t < steps; t++) {
+  for (const c of candidates) await rate(c, 1);
+  const warm = Math.min(WARM, steps - 1);
+  for (let t = 0; t < warm; t++) {
     await takeTurn();
-    for (const c of candidates) c.rates.push(await rate(c));
+    for (const c of [...candidates, ...candidates]) c.rates.push(await rate(c, 1));
+  }
+  const top = (c: Candidate) => Math.max(...c.rates);
+  const best = candidates.reduce((a, c) => (top(c) > top(a) ? c : a));
+  const times = Math.max(1, Math.round(flops / product));
+  const rates: number[] = [];
+  for (let t = warm; t < steps; t++) {
+    await takeTurn();
+    rates.push(await rate(best, times));
   }
   return {
-    tiles: candidates.map(({ name, rates }) => ({ name, rates })),
+    tiles: candidates.map(({ name, rates: own }) => ({ name, rates: own })),
+    best: { name: best.name, rates, flops: times * product },
     shape,
     adapter: gpu.info.description,
   };

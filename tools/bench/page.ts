@@ -52,8 +52,11 @@ and the same batch in every engine. All engines run in one Chromium, a page each
 slow moment of the machine meets all of them. A time is the median of the steps after two of warm-up, from the call to
 the loss read back and the update done. The exit code says whether all losses agree within 1e-3; no time is asserted.
 
-- **Floor**: the step's operations, every row counted, at the best rate that any product kernel reached in the same run:
-  our tiles, those of the peers' folder, the engine's own. What a step reaches of it is floor over median.
+- **Floor**: the step's operations, every row counted, by the fastest product kernel of the same run: our tiles, those of
+  the peers' folder, the engine's own. All are tried while the engines warm up; the fastest then does a step's operations
+  in each round. What a step reaches of it is the median over the rounds of floor time over step time, both of one round.
+  (A single product of 0.1 s was measured before: on a machine with other work its rate moves by a factor of 1.9 within
+  a run, a step's time by 1.35, and the highest of many such rates made the share swing between 69 and 99 %.)
 - **Every row computed** does what the peers do. **Unread rows left out** drops the rows of the last block that a head
   on one token never reads (\`narrowRows\`). **Prefix cached** also takes what lies below the lowest adapter as
   computed before (\`frozenCut\`), as a session does for every sample. All give the same losses.

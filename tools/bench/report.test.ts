@@ -48,6 +48,7 @@ test('a contest compares medians to the floor and to the peers, and says who was
       { name: 'slow', rates: [1, 2] },
       { name: 'fast', rates: [3, 4] },
     ],
+    best: { name: 'fast', rates: [3.5], flops: modelFlops(spec).step / 2 },
     shape: [1, 2, 3],
     adapter: 'a chip',
   };
@@ -55,12 +56,13 @@ test('a contest compares medians to the floor and to the peers, and says who was
   const ours = new Set(variants.map((v) => v.name));
   const entries = names.map((name) => ({ name, file: ours.has(name) ? page('lora.page.ts') : '', args: {} }));
   const outcomes = [
-    { result: floor, processor: [] },
+    { result: floor, processor: [9, 9, 0.4] },
     ...[100, 80, 50, 300].map((ms) => ({ result: measured(ms), processor: [1, 1, 1] })),
     { result: null, processor: [], error: 'no such shape' },
   ];
   const r = contestResult('vit-other', spec, entries, outcomes);
-  expect(r.floor).toMatchObject({ gflops: 4, tile: 'fast', share: modelFlops(spec).step / 4e6 / 100 });
+  const share = modelFlops(spec).step / 3.5e6 / 100;
+  expect(r.floor).toMatchObject({ gflops: 3.5, tile: 'fast', share, shares: [share], processor_share: 0.8 });
   expect(r.runs.map((x) => [x.engine, x.median_ms])).toEqual([
     ['graft', 100],
     ['graft', 80],

@@ -49,7 +49,7 @@ export function stepTable({ runs, flops, floor }: ContestResult): string[][] {
       ms(r.median_ms),
       r.range_ms.map((x) => ms(x)).join('–'),
       // The floor is of every row; it says nothing of a step that leaves some out.
-      r === runs[0] || r.engine !== 'graft' ? percent(floorMs / r.median_ms) : '–',
+      r === runs[0] ? percent(floor.share) : r.engine !== 'graft' ? percent(floorMs / r.median_ms) : '–',
       ...peers.map((p) => times(p.median_ms / r.median_ms)),
       ms(r.forward_ms),
       ms(r.processor_ms),
@@ -85,7 +85,15 @@ export const agreementLine = ({ apart, runs }: ContestResult): string =>
   `Losses of ours: ${runs[0].losses.map((l) => l.toFixed(6)).join(' ')}. All within ${apart.toExponential(1)} (relative): ${apart <= 1e-3 ? 'they agree' : 'THEY DO NOT AGREE'}.`;
 
 export const floorLine = ({ floor, flops }: ContestResult): string =>
-  `Floor: ${(flops / 1e9).toFixed(3)} GFLOP at ${floor.gflops.toFixed(2)} GFLOP/s (${floor.tile}, ${floor.shape.join('×')}) are ${(flops / floor.gflops / 1e6).toFixed(0)} ms.`;
+  `Floor: ${(flops / 1e9).toFixed(3)} GFLOP at ${floor.gflops.toFixed(2)} GFLOP/s (${floor.tile}, ${floor.shape.join('×')}) are ${(flops / floor.gflops / 1e6).toFixed(0)} ms. ${roundsLine(floor)}`;
+
+/** Contests measured before rounds were kept have none. */
+function roundsLine({ share, shares, processor_share }: ContestResult['floor']): string {
+  if (!shares?.length) return '';
+  const all = shares.map((s) => percent(s)).join(', ');
+  const busy = processor_share === null ? '' : `; by processor time ${percent(processor_share)}`;
+  return `Round by round our step with every row reaches ${all} of it: in the median ${percent(share)}${busy}.`;
+}
 
 export function contestText(r: ContestResult): string {
   return [

@@ -6,6 +6,7 @@ import { Engine, type EnginePorts } from './engine/studio.ts';
 import { browserTabs } from './engine/tabs.ts';
 import { GpuTrainer } from './engine/trainer.ts';
 import { keepErrorFields, toStudioError } from './errors.ts';
+import { workerFetch } from './hub/workerFetch.ts';
 import type { Storage, Studio, StudioError } from './protocol.ts';
 import { onnxOf } from './reference.ts';
 import { referenceClient } from './referenceClient.ts';
@@ -39,6 +40,7 @@ async function start(): Promise<EnginePorts> {
     tabs,
     reference,
     asset: assetUrl,
+    hub: workerFetch(),
     crossOriginIsolated: self.crossOriginIsolated,
     outdated,
     openGpu: () => GpuTrainer.open(navigator.gpu, onnxOf(reference)),

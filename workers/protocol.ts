@@ -1,6 +1,8 @@
-import type { BackboneCard, MaskEdit, MethodCard, Setting, Settings } from '../models/describe.ts';
+import type { BackboneCard, MaskEdit, MethodCard, Modality, Setting, Settings } from '../models/describe.ts';
+import type { HubRequest, StoredBackbone } from './hub/describe.ts';
 
 export type { MaskEdit } from '../models/describe.ts';
+export type { HubRequest, StoredBackbone } from './hub/describe.ts';
 
 /**
  * The contract between the page and the engine worker: everything here is plain data that survives a structured
@@ -38,6 +40,8 @@ export interface Storage {
 export interface Catalogue {
   backbones: BackboneCard[];
   defaultBackbone: string;
+  /** Address of the hub that is asked where none is set. */
+  defaultHub: string;
   methods: MethodCard[];
   /** Settings every method shares: rate, schedule, batch size, epochs, seed and so on. */
   training: Setting[];
@@ -388,6 +392,16 @@ export interface Studio {
   undoDatasetEdit(id: string): Promise<DatasetView>;
   /** Adds one captured picture (webcam, paste) to a class of a data set, which is made when `id` is null. */
   addPicture(id: string | null, className: string, picture: Blob): Promise<DatasetView>;
+  /**
+   * Brings a backbone from a hub into this browser's storage, going on from where an earlier try stopped. Progress
+   * comes under job `hub`.
+   */
+  loadFromHub(request: HubRequest): Promise<BackboneCard>;
+  /** Backbones in this browser's storage, those that ship with the page left out. */
+  storedBackbones(): Promise<StoredBackbone[]>;
+  /** Takes a stored backbone away; its bytes go when room is needed, or at the next visit. */
+  removeBackbone(id: string): Promise<void>;
+  restoreBackbone(id: string): Promise<void>;
   removeDataset(id: string): Promise<void>;
   restoreDataset(id: string): Promise<DatasetView>;
   thumbnails(id: string, classIndex: number, from: number, count: number): Promise<Thumbnail[]>;
@@ -437,6 +451,6 @@ export interface Studio {
   /** The backbone with the adapter merged into it and the trained head, as one ONNX file. */
   exportOnnx(run: string): Promise<OnnxDownload>;
   check(backbone: string): Promise<ReferenceCheck>;
-  /** Stops the job of that name (`import`, `neighbours`); what was done so far is kept. */
+  /** Stops the job of that name (`import`, `hub`, `neighbours`); what was done so far is kept. */
   cancel(job: string): Promise<void>;
 }

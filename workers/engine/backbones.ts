@@ -6,6 +6,8 @@ import type { Model } from '../../models/model.ts';
 import { type BackboneSource, describeBackbone, openModel } from '../../models/open.ts';
 import { type EmbeddedBackbone, embeddedBackbones } from '../../models/weights/index.ts';
 import { sha256 } from '../datasets/view.ts';
+import type { StoredBackbone } from '../hub/describe.ts';
+import { readState, stateFile } from '../hub/state.ts';
 import type { ReferenceModel } from '../reference.ts';
 import type { Files } from '../session/ports.ts';
 import type { BackboneRecord, Database } from '../storage/records.ts';
@@ -62,10 +64,93 @@ export class Backbones {
   }
 
   async cards(): Promise<BackboneCard[]> {
-    const dropped = await this.#ports.db.getAll('backbones');
-    dropped.sort((a, b) => a.createdAt - b.createdAt);
-    const ids = [...embeddedBackbones, ...dropped].map(({ id }) => id);
-    return Promise.all(ids.map(async (id) => (await this.open(id)).card));
+    const own = await Promise.all(embeddedBackbones.map(async ({ id }) => (await this.open(id)).card));
+    const kept = await this.#kept();
+    const opened = await Promise.allSettled(kept.map(({ id }) => this.open(id)));
+    return [...own, ...opened.flatMap((o) => (o.status === 'fulfilled' ? [o.value.card] : []))];
+  }
+
+  /** What is in storage, downloads that have not ended among it. */
+  async stored(): Promise<StoredBackbone[]> {
+    const { db, files } = this.#ports;
+    const plans = (await db.getAll('runs')).filter(({ removedAt }) => removedAt === null);
+    const records = await this.#kept();
+    const found: StoredBackbone[] = await Promise.all(
+      records.map(async ({ id, name, hub }) => ({
+        id,
+        title: name,
+        source: hub ? sourceText(hub) : 'your own files',
+        bytes: await bytesUnder(files, id),
+        missingBytes: 0,
+        runs: plans.filter(({ view }) => view.plan.backbone === id).length,
+        request: null,
+      })),
+    );
+    const known = new Set(await db.getAllKeys('backbones'));
+    for (const id of await this.#folders()) {
+      const state = known.has(id) ? null : await readState(files, folderOf(id));
+      if (!state) continue;
+      const bytes = await bytesUnder(files, id);
+      const total = state.files.reduce((sum, { size }) => sum + (size ?? 0), 0);
+      found.push({
+        id,
+        title: state.id,
+        source: sourceText(state),
+        bytes,
+        missingBytes: Math.max(0, total - bytes),
+        runs: 0,
+        request: { model: `${state.id}@${state.commit}`, hub: state.hub },
+      });
+    }
+    return found;
+  }
+
+  /** Takes one away; `restore` brings it back as long as nothing needed its room. */
+  async remove(id: string): Promise<void> {
+    const record = await this.#ports.db.get('backbones', id);
+    this.#open.delete(id);
+    if (record) await this.#put({ ...record, removedAt: this.#ports.now() });
+    else if (await this.#ports.tabs.isIdle(hubLock)) await this.#ports.files.remove(folderOf(id));
+    else throw new BackboneError('A download is under way.', 'Cancel it first, then remove what came of it.');
+  }
+
+  async restore(id: string): Promise<void> {
+    const record = await this.#ports.db.get('backbones', id);
+    if (!record)
+      throw new BackboneError('Its files are gone already.', 'Load it again, or drop its folder again.');
+    await this.#put({ ...record, removedAt: null });
+  }
+
+  /** Gives the room of those that were taken away `age` milliseconds ago or earlier. */
+  async dropRemoved(age: number): Promise<void> {
+    const { db, files, now } = this.#ports;
+    for (const { id, removedAt } of await db.getAll('backbones')) {
+      if (typeof removedAt !== 'number' || now() - removedAt < age) continue;
+      await db.delete('backbones', id);
+      await files.remove(folderOf(id));
+    }
+  }
+
+  /** Enters one whose files are in storage already. Throws what opening throws. */
+  async keep(record: BackboneRecord): Promise<OpenBackbone> {
+    const opened = await openStored(record, this.#ports.files);
+    await this.#put(record);
+    this.#open.set(record.id, Promise.resolve(opened));
+    return opened;
+  }
+
+  async #put(record: BackboneRecord): Promise<void> {
+    const tx = this.#ports.db.transaction('backbones', 'readwrite', onDisk);
+    await Promise.all([tx.store.put(record), tx.done]);
+  }
+
+  async #kept(): Promise<BackboneRecord[]> {
+    const records = (await this.#ports.db.getAll('backbones')).filter(({ removedAt }) => !removedAt);
+    return records.sort((a, b) => a.createdAt - b.createdAt);
+  }
+
+  async #folders(): Promise<Set<string>> {
+    return new Set((await this.#ports.files.list('backbones/')).map((file) => file.split('/')[1]));
   }
 
   /** Throws `BackboneError`, `ConfigError` or `CheckpointError`. */
@@ -83,8 +168,11 @@ export class Backbones {
     const embedded = embeddedBackbones.find((backbone) => backbone.id === id);
     if (embedded) return openEmbedded(embedded, this.#ports.asset);
     const record = await this.#ports.db.get('backbones', id);
-    if (!record)
-      throw new BackboneError('That backbone is not in this browser any more.', 'Drop its folder again.');
+    if (!record || record.removedAt)
+      throw new BackboneError(
+        'That backbone is not in this browser any more.',
+        'Load it again, or drop its folder again.',
+      );
     return openStored(record, this.#ports.files);
   }
 
@@ -142,9 +230,41 @@ export class Backbones {
         version: 1,
         id,
         name,
+/** The lock under which a backbone is loaded from a hub, one at a time: two of one commit would write the same files. */
+export const hubLock = 'hub';
+
         createdAt: now(),
         hash,
         files: found.map(({ file }) => file),
+/** Where a backbone's files lie in storage. */
+export const folderOf = (id: string) => `backbones/${id}/`;
+
+/** How long a backbone that was taken away can be had back, in milliseconds. */
+const keepRemoved = 10 * 60_000;
+
+/** Weights in any form that is read, their index, the configurations, and what a tokenizer needs. */
+function isOfModel(file: string): boolean {
+  return (
+    /\.(safetensors|bin|pt|pth|ckpt)$|\.(safetensors|bin)\.index\.json$/.test(file) ||
+    /^(config|preprocessor_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template)\.json$/.test(
+      file,
+    ) ||
+    /^(vocab\.txt|merges\.txt|spiece\.model|sentencepiece\.bpe\.model|tokenizer\.model|chat_template\.jinja)$/.test(
+      file,
+    )
+  );
+}
+
+const isWeights = (file: string) => /\.(safetensors|bin|pt|pth|ckpt)$/.test(file);
+
+const sourceText = ({ hub, id, commit }: { hub: string; id: string; commit: string }) =>
+  `${id}, commit ${commit.slice(0, 12)}, from ${hub}`;
+
+async function bytesUnder(files: Files, id: string): Promise<number> {
+  const sizes = await Promise.all((await files.list(folderOf(id))).map((name) => files.size(name)));
+  return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+}
+
       } as const;
       const opened = await openStored(record, files);
       const tx = db.transaction('backbones', 'readwrite', onDisk);
@@ -182,8 +302,8 @@ async function opened(
 }
 
 async function openStored(record: BackboneRecord, files: Files): Promise<OpenBackbone> {
-  const { id, name } = record;
-  const path = (file: string) => `backbones/${id}/${file}`;
+  const { id, name, hub } = record;
+  const path = (file: string) => `${folderOf(id)}${file}`;
   const tree = new Map<string, ByteSource>();
   let bytes = 0;
   for (const file of record.files) {
@@ -194,9 +314,11 @@ async function openStored(record: BackboneRecord, files: Files): Promise<OpenBac
   const about: BackboneSource = {
     id,
     title: name,
-    about: 'A model that you dropped on this page; it stays in this browser.',
+    about: hub
+      ? 'A model that you loaded from a hub; it stays in this browser.'
+      : 'A model that you dropped on this page; it stays in this browser.',
     licence: 'as at its source',
-    source: 'your own files',
+    source: hub ? sourceText(hub) : 'your own files',
     bytes,
   };
   const whole = async (file: string) => {

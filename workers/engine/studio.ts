@@ -4,12 +4,15 @@ import { defaultBackbone } from '../../models/weights/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
 import { sampleCards } from '../datasets/samples.ts';
 import { DatasetStore } from '../datasets/store.ts';
+import { defaultHub } from '../hub/address.ts';
+import type { HubFetch } from '../hub/port.ts';
 import type {
   Catalogue,
   DatasetEdit,
   DatasetView,
   DroppedFile,
   Estimate,
+  HubRequest,
   Machine,
   MaskEdit,
   MaskEdited,
@@ -26,6 +29,7 @@ import type {
   RunView,
   Spectrum,
   Storage,
+  StoredBackbone,
   Studio,
   StudioError,
   StudioEvent,
@@ -40,6 +44,7 @@ import { type AssetUrl, Backbones } from './backbones.ts';
 import { CpuTrainer } from './cpuSession.ts';
 import { EventStream } from './events.ts';
 import { Features } from './features.ts';
+import { HubIntake } from './hub.ts';
 import { Intake } from './intake.ts';
 import { Pace } from './pace.ts';
 import { Plans } from './plans.ts';
@@ -58,6 +63,8 @@ export interface EnginePorts {
   readonly tabs: Tabs;
   readonly reference: ReferenceWorker;
   readonly asset: AssetUrl;
+  /** Reaches hubs; the engine itself stays within its own origin. */
+  readonly hub: HubFetch;
   readonly crossOriginIsolated: boolean;
   /** Opens what trains on a GPU. Throws `NoGpuError`. */
   openGpu(): Promise<Trainer>;
@@ -104,6 +111,7 @@ export class Engine implements Studio {
     return {
       backbones: await backbones.cards(),
       defaultBackbone,
+      defaultHub,
       methods: methods.map(({ card }) => card),
       training: [...trainingSettings],
       samples: [...sampleCards],
@@ -116,6 +124,22 @@ export class Engine implements Studio {
 
   async take(files: DroppedFile[]): Promise<Understood> {
     return (await this.#ready()).intake.take(files);
+  }
+
+  async loadFromHub(request: HubRequest) {
+    return (await this.#ready()).hub.load(request);
+  }
+
+  async storedBackbones(): Promise<StoredBackbone[]> {
+    return (await this.#ready()).backbones.stored();
+  }
+
+  async removeBackbone(id: string): Promise<void> {
+    return (await this.#ready()).backbones.remove(id);
+  }
+
+  async restoreBackbone(id: string): Promise<void> {
+    return (await this.#ready()).backbones.restore(id);
   }
 
   async openSample(id: string): Promise<DatasetView> {
@@ -254,12 +278,13 @@ export class Engine implements Studio {
   }
 
   async cancel(job: string): Promise<void> {
-    const { intake, features } = await this.#ready();
+    const { intake, hub, features } = await this.#ready();
     intake.cancel(job);
     features.cancel(job);
   }
 
   #ready(): Promise<Parts> {
+    hub.cancel(job);
     if (!this.#parts) throw new Error('The engine was asked before it was opened.');
     return this.#parts;
   }
@@ -293,6 +318,7 @@ async function assemble(ports: EnginePorts, listen: (event: StudioEvent) => void
   const alone = await tabs.isIdle(trainerLock);
   await store.load(alone);
   await datasets.tidy(tabs.isIdle);
+  const hub = new HubIntake({ ...common, ...ports });
   await backbones.tidy();
   void ports.outdated.then((error) => tell({ kind: 'notice', error }));
   tabs.hear((event) => {
@@ -307,7 +333,20 @@ async function assemble(ports: EnginePorts, listen: (event: StudioEvent) => void
     tell({ kind: 'queue', moves: true });
   }
   runs.watchOthers();
-  return { ports, trainer, noWebGpu, backbones, datasets, store, plans, results, runs, intake, features };
+  return {
+    ports,
+    trainer,
+    noWebGpu,
+    backbones,
+    datasets,
+    store,
+    plans,
+    results,
+    runs,
+    intake,
+    hub,
+    features,
+  };
 }
 
 /** What other tabs are told: what they list too. */

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { NoGpuError } from '../../gpu-shaders/index.ts';
 import { pngStart } from '../../models/data/testing.ts';
 import { fakePool } from '../datasets/testing.ts';
+import { hubFetch } from '../hub/port.ts';
 import type { DroppedFile, StudioEvent } from '../protocol.ts';
 import { OnnxError, type ReferenceWorker } from '../reference.ts';
 import { fitProbe, neighbourHits } from '../session/probe.ts';
@@ -61,6 +62,7 @@ export async function browser(name: string) {
       tabs: tabs(),
       reference: fakeReference(),
       asset: (folder, file) => new URL(`../../models/weights/${folder}/${file}`, import.meta.url).href,
+      hub: hubFetch(),
       crossOriginIsolated: false,
       outdated: new Promise(() => undefined),
       openGpu: async () => {

@@ -13,7 +13,7 @@ export interface Schema extends DBSchema {
   backbones: { key: string; value: BackboneRecord };
 }
 
-/** A backbone that was dropped on the page; its files lie under `backbones/<id>/`. */
+/** A backbone that was dropped on the page or loaded from a hub; its files lie under `backbones/<id>/`. */
 export interface BackboneRecord {
   readonly version: 1;
   readonly id: string;
@@ -22,6 +22,10 @@ export interface BackboneRecord {
   /** Identifies its weights. */
   readonly hash: string;
   readonly files: string[];
+  /** Where it was loaded from; absent for one that was dropped. */
+  readonly hub?: { readonly hub: string; readonly id: string; readonly commit: string };
+  /** When it was taken away, milliseconds since 1970; its files are there until room is needed. */
+  readonly removedAt?: number | null;
 }
 
 export type Database = IDBPDatabase<Schema>;

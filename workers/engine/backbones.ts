@@ -12,7 +12,10 @@ import type { ReferenceModel } from '../reference.ts';
 import type { Files } from '../session/ports.ts';
 import type { BackboneRecord, Database } from '../storage/records.ts';
 import { onDisk } from '../storage/records.ts';
+import { BackboneError, RemoteFile } from './remoteFile.ts';
 import type { Tabs } from './tabs.ts';
+
+export { BackboneError } from './remoteFile.ts';
 
 /** A backbone ready to be read: its model, whose weights come when they are asked for. */
 export interface OpenBackbone {
@@ -35,17 +38,6 @@ export interface OpenBackbone {
 /** Where the embedded backbones' files are: addresses on the page's own origin. */
 export type AssetUrl = (folder: string, file: string) => string;
 
-/** A backbone that is not there, or cannot be used. */
-export class BackboneError extends Error {
-  override name = 'BackboneError';
-  readonly advice: string | undefined;
-
-  constructor(message: string, advice?: string) {
-    super(message);
-    this.advice = advice;
-  }
-}
-
 interface Ports {
   readonly db: Database;
   readonly files: Files;
@@ -63,6 +55,7 @@ export class Backbones {
     this.#ports = ports;
   }
 
+  /** All that can be used. One in storage that cannot is left out, and stays in the list of `stored`. */
   async cards(): Promise<BackboneCard[]> {
     const own = await Promise.all(embeddedBackbones.map(async ({ id }) => (await this.open(id)).card));
     const kept = await this.#kept();
@@ -186,24 +179,26 @@ export class Backbones {
     name: string,
     report: (done: number, total: number) => void,
   ): Promise<OpenBackbone> {
-    const wanted = /^(config|preprocessor_config)\.json$|\.safetensors$|\.safetensors\.index\.json$/;
     const found = entries
       .map((entry) => ({ entry, path: normalPath(entry.path) }))
-      .filter(({ path }) => folderName(path) === folder && wanted.test(baseName(path)))
+      .filter(({ path }) => folderName(path) === folder && isOfModel(baseName(path)))
       .map(({ entry, path }) => ({ source: sourceOf(entry), file: baseName(path) }));
     // Refuses what cannot be used before anything is copied.
     openModel(await openFolder(new Map(found.map(({ file, source }) => [file, source]))));
+    await this.dropRemoved(0);
     const id = `dropped-${crypto.randomUUID()}`;
     return this.#ports.tabs.exclusive(copying(id), () => this.#copy(id, name, found, report));
   }
 
-  /** Removes what copies that never ended left. */
+  /** Removes what copies that never ended left, and what was taken away; a download that can go on stays. */
   async tidy(): Promise<void> {
     const { db, files, tabs } = this.#ports;
+    await this.dropRemoved(keepRemoved);
     const known = new Set(await db.getAllKeys('backbones'));
-    const stored = new Set((await files.list('backbones/')).map((file) => file.split('/')[1]));
-    for (const id of stored)
-      if (!known.has(id) && (await tabs.isIdle(copying(id)))) await files.remove(`backbones/${id}/`);
+    for (const id of await this.#folders()) {
+      const begun = (await files.size(`${folderOf(id)}${stateFile}`)) !== null;
+      if (!known.has(id) && !begun && (await tabs.isIdle(copying(id)))) await files.remove(folderOf(id));
+    }
   }
 
   async #copy(
@@ -212,30 +207,35 @@ export class Backbones {
     found: readonly { file: string; source: ByteSource }[],
     report: (done: number, total: number) => void,
   ): Promise<OpenBackbone> {
-    const { files, db, now } = this.#ports;
+    const { files, now } = this.#ports;
     try {
       const total = found.reduce((sum, { source }) => sum + source.size, 0);
       let done = 0;
       const digests: string[] = [];
       for (const { file, source } of found) {
         for await (const piece of pieces(source)) {
-          await files.append(`backbones/${id}/${file}`, piece);
+          await files.append(`${folderOf(id)}${file}`, piece);
           digests.push(await sha256(piece));
           done += piece.length;
           report(done, total);
         }
       }
       const hash = await sha256(digests.join());
-      const record = {
-        version: 1,
-        id,
-        name,
+      const kept = found.map(({ file }) => file);
+      return await this.keep({ version: 1, id, name, createdAt: now(), hash, files: kept });
+    } catch (error) {
+      await files.remove(folderOf(id));
+      throw error;
+    }
+  }
+}
+
 /** The lock under which a backbone is loaded from a hub, one at a time: two of one commit would write the same files. */
 export const hubLock = 'hub';
 
-        createdAt: now(),
-        hash,
-        files: found.map(({ file }) => file),
+/** The lock under which a backbone is copied. */
+const copying = (id: string) => `backbone:${id}`;
+
 /** Where a backbone's files lie in storage. */
 export const folderOf = (id: string) => `backbones/${id}/`;
 
@@ -265,27 +265,12 @@ async function bytesUnder(files: Files, id: string): Promise<number> {
   return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
 }
 
-      } as const;
-      const opened = await openStored(record, files);
-      const tx = db.transaction('backbones', 'readwrite', onDisk);
-      await Promise.all([tx.store.put(record), tx.done]);
-      this.#open.set(id, Promise.resolve(opened));
-      return opened;
-    } catch (error) {
-      await files.remove(`backbones/${id}/`);
-      throw error;
-    }
-  }
-}
-
-/** The lock under which a backbone is copied. */
-const copying = (id: string) => `backbone:${id}`;
-
 async function* pieces(source: ByteSource, size = 4 * 2 ** 20): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < source.size; at += size) yield source.read(at, Math.min(source.size, at + size));
 }
 
-async function opened(
+/** Opens a folder as a backbone. Throws where it cannot be one, before any weight is read. */
+export async function opened(
   about: BackboneSource,
   tree: FileTree,
   rest: Pick<OpenBackbone, 'hash' | 'reference' | 'fetch' | 'folder'>,
@@ -308,7 +293,7 @@ async function openStored(record: BackboneRecord, files: Files): Promise<OpenBac
   let bytes = 0;
   for (const file of record.files) {
     const size = (await files.size(path(file))) ?? 0;
-    if (file.endsWith('.safetensors')) bytes += size;
+    if (isWeights(file)) bytes += size;
     tree.set(file, { size, read: (begin, end) => files.readRange(path(file), begin, end) });
   }
   const about: BackboneSource = {
@@ -323,7 +308,8 @@ async function openStored(record: BackboneRecord, files: Files): Promise<OpenBac
   };
   const whole = async (file: string) => {
     const found = await files.read(path(file));
-    if (!found) throw new BackboneError(`"${name}" has no file ${file}.`, 'Drop its folder again.');
+    if (!found)
+      throw new BackboneError(`"${name}" has no file ${file}.`, 'Load it again, or drop its folder again.');
     return [file, found] as const;
   };
   const folder = async () => new Map(await Promise.all(record.files.map(whole)));
@@ -349,105 +335,4 @@ function openEmbedded(embedded: EmbeddedBackbone, asset: AssetUrl): Promise<Open
     folder: async () =>
       new Map(await Promise.all(kept.map(async (file) => [file, await remote.get(file)!.whole()] as const))),
   });
-}
-
-/** Bytes at the start of a file that are fetched alone: a safetensors header is smaller. */
-const headBytes = 128 * 1024;
-
-/** A file on the page's own origin. Its head can be read alone; anything further brings it whole, checked and kept. */
-class RemoteFile implements ByteSource {
-  readonly #url: string;
-  readonly size: number;
-  readonly #sha256: string;
-  #head: Promise<Uint8Array> | undefined;
-  #whole: Promise<Uint8Array> | undefined;
-
-  constructor(url: string, size: number, hash: string) {
-    this.#url = url;
-    this.size = size;
-    this.#sha256 = hash;
-  }
-
-  async read(begin: number, end: number): Promise<Uint8Array> {
-    if (end > headBytes || this.size <= headBytes || this.#whole)
-      return (await this.whole()).subarray(begin, end);
-    this.#head ??= this.#fetchHead();
-    try {
-      return (await this.#head).subarray(begin, end);
-    } catch (error) {
-      this.#head = undefined;
-      throw error;
-    }
-  }
-
-  async whole(report: (done: number, total: number) => void = () => undefined): Promise<Uint8Array> {
-    this.#whole ??= this.#fetchWhole(report);
-    try {
-      return await this.#whole;
-    } catch (error) {
-      this.#whole = undefined;
-      throw error;
-    }
-  }
-
-  async #fetchHead(): Promise<Uint8Array> {
-    const answer = await this.#answer({ headers: { Range: `bytes=0-${headBytes - 1}` } });
-    // A host that ignores the range sends everything; the rest of it is not waited for.
-    if (answer.status === 206) return new Uint8Array(await answer.arrayBuffer());
-    return firstBytes(answer, headBytes);
-  }
-
-  async #fetchWhole(report: (done: number, total: number) => void): Promise<Uint8Array> {
-    const answer = await this.#answer({});
-    const bytes = new Uint8Array(this.size);
-    let done = 0;
-    const reader = answer.body!.getReader();
-    for (let next = await reader.read(); !next.done; next = await reader.read()) {
-      if (done + next.value.length > this.size) throw this.#wrong(done + next.value.length);
-      bytes.set(next.value, done);
-      done += next.value.length;
-      report(done, this.size);
-    }
-    if (done !== this.size || (await sha256(bytes)) !== this.#sha256) throw this.#wrong(done);
-    return bytes;
-  }
-
-  #wrong(length: number): BackboneError {
-    return new BackboneError(
-      `${baseName(this.#url)} arrived damaged (${length} of ${this.size} bytes, or other content).`,
-      'Reload the page and try again.',
-    );
-  }
-
-  async #answer(options: RequestInit): Promise<Response> {
-    let answer: Response;
-    try {
-      answer = await fetch(this.#url, options);
-    } catch {
-      throw new BackboneError(
-        `${baseName(this.#url)} could not be fetched.`,
-        'Check the connection to this page, then try again. What was used once works offline.',
-      );
-    }
-    if (answer.ok) return answer;
-    throw new BackboneError(
-      `${baseName(this.#url)} could not be fetched (${answer.status}).`,
-      'The page was not published whole. Build it again.',
-    );
-  }
-}
-
-async function firstBytes(answer: Response, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  const reader = answer.body!.getReader();
-  let done = 0;
-  while (done < length) {
-    const next = await reader.read();
-    if (next.done) break;
-    const part = next.value.subarray(0, length - done);
-    bytes.set(part, done);
-    done += part.length;
-  }
-  await reader.cancel();
-  return bytes.subarray(0, done);
 }

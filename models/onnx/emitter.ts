@@ -39,7 +39,14 @@ export interface EmitterOptions {
   readonly inputs?: Readonly<Record<string, string>>;
 }
 
-const typeOf: Record<DType, ElementType> = { f32: 'f32', f16: 'f16', i32: 'i32', u32: 'i32' };
+const typeOf: Record<DType, ElementType> = {
+  f32: 'f32',
+  f16: 'f16',
+  i32: 'i32',
+  u32: 'i32',
+  int8: 'f32',
+  nf4: 'f32',
+};
 
 const bytesOf = (data: Float32Array | Int32Array | Uint32Array | BigInt64Array) =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -154,10 +161,14 @@ export class Emitter {
     return openBatch !== undefined && n > 0 && n % openBatch === 0;
   }
 
+  /** A value given anew at each run. Whole numbers come as int64, as tokenizers hand them over. */
   input(t: Tensor, traced: string): void {
     const name = this.options.inputs?.[traced] ?? traced;
-    this.inputs.push({ name, type: typeOf[t.dtype], shape: this.named(t.shape) });
-    this.set(t, name);
+    const whole = typeOf[t.dtype] === 'i32';
+    // Several leaves of one name are one input.
+    if (!this.inputs.some((v) => v.name === name))
+      this.inputs.push({ name, type: whole ? 'i64' : typeOf[t.dtype], shape: this.named(t.shape) });
+    this.set(t, whole ? this.node('Cast', [name], { to: elementType.i32 }) : name);
   }
 
   /** A parameter by its name; half precision stays so in the file and is widened as it is read. */

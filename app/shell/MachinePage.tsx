@@ -4,6 +4,7 @@ import { isProbe, useMachine } from '../stores/machine.ts';
 import { choose } from '../stores/plan.ts';
 import { go } from '../stores/view.ts';
 import { bytes, percent } from '../text/format.ts';
+import { StoredBackbones } from './StoredBackbones.tsx';
 import styles from './shell.module.css';
 
 const BROWSERS: [string, string, string][] = [
@@ -33,6 +34,7 @@ export function MachinePage() {
       {status === 'failed' && error && <ErrorNote error={error} />}
       {lost && <ErrorNote error={lost.error} tone={lost.recovered ? 'warning' : 'error'} />}
       {machine?.noWebGpu && <NoWebGpu />}
+      {machine && status === 'ready' && <StoredBackbones />}
       {machine ? <Found /> : <p className={styles['lead']}>The engine is asking the browser for a device.</p>}
     </div>
   );

@@ -4,6 +4,7 @@ import { backboneOf, choose, formOf, settingsOf, usePlan } from '../../stores/pl
 import { bytes, compact, count } from '../../text/format.ts';
 import { Understood } from '../data/Understood.tsx';
 import styles from './backbone.module.css';
+import { HubForm } from './HubForm.tsx';
 import { Network } from './Network.tsx';
 
 export function BackboneStage() {
@@ -54,9 +55,11 @@ export function BackboneStage() {
             ))}
           </ul>
         )}
+        <HubForm />
         <p className={styles['quiet']}>
-          Drop a Hugging Face folder to use it: <code>config.json</code>, <code>model.safetensors</code> and{' '}
-          <code>preprocessor_config.json</code>. ViT and DINOv2 are understood.
+          Or drop a Hugging Face folder: <code>config.json</code>, the weights as <code>safetensors</code>{' '}
+          (shards too) or <code>pytorch_model.bin</code>, and the preprocessor’s or tokenizer’s files. It
+          stays in this browser; the Machine page lists what is kept.
         </p>
       </section>
     </div>

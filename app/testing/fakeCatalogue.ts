@@ -207,6 +207,7 @@ const probe: MethodCard = {
 export const catalogue: Catalogue = {
   backbones,
   defaultBackbone: 'efficientnet-lite0',
+  defaultHub: 'https://hub.example',
   methods: [lora, shira, probe],
   training: [
     setting('lr', 'Learning rate', {

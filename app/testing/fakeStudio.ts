@@ -26,6 +26,15 @@ export type Scene =
   | 'importing';
 
 const STEPS = 280;
+const storedOf = (title: string): P.StoredBackbone => ({
+  id: `hub-${title}`,
+  title,
+  source: `${title}, commit 1234567890ab, from https://hub.example`,
+  bytes: 9.1e7,
+  missingBytes: 0,
+  runs: 1,
+  request: null,
+});
 const clone = <T>(value: T): T => structuredClone(value);
 const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -37,6 +46,15 @@ export class FakeStudio implements P.Studio {
   private list = new Map<string, P.RunView>();
   private points = new Map<string, P.RunCurves>();
   private timers = new Map<string, ReturnType<typeof setInterval>>();
+  private stored: P.StoredBackbone[] = [
+    storedOf('example/small-vit'),
+    {
+      ...storedOf('example/large-vit'),
+      missingBytes: 2.1e8,
+      request: { model: 'example/large-vit', hub: '' },
+    },
+  ];
+  private gone: P.StoredBackbone[] = [];
   private edits = 0;
   private moves = false;
 
@@ -250,6 +268,30 @@ export class FakeStudio implements P.Studio {
       }),
     );
   }
+  async loadFromHub({ model }: P.HubRequest) {
+    for (let i = 0; i < 10; i++) {
+      const progress = { phase: 'Loading from the hub', done: i * 9e6, total: 9e7, unit: 'bytes' };
+      const pace = { perSecond: 9e6, secondsLeft: 10 - i };
+      this.listen({ kind: 'progress', job: 'hub', progress: { ...progress, ...pace } });
+      await wait(this.tickMs);
+    }
+    this.stored.push(storedOf(model));
+    return { ...backbones[0]!, title: model };
+  }
+
+  async storedBackbones() {
+    return clone(this.stored);
+  }
+
+  async removeBackbone(id: string) {
+    this.gone = this.stored.filter((b) => b.id === id);
+    this.stored = this.stored.filter((b) => b.id !== id);
+  }
+
+  async restoreBackbone() {
+    this.stored.push(...this.gone);
+  }
+
   async neighbours(dataset: string, backbone: string): Promise<P.NeighbourScore> {
     await wait(this.tickMs * 3);
     return { ...wilson(106, 150), dataset, backbone, k: 5 };

@@ -3,6 +3,7 @@ import { gradients } from '../graph/gradient.ts';
 import { constant, parameter } from '../graph/leaves.ts';
 import { type DType, sizeOf, type Tensor } from '../graph/tensor.ts';
 import { copy, gelu, mul } from '../ops/elementwise.ts';
+import { gatherRows } from '../ops/gather.ts';
 import { linear } from '../ops/linear.ts';
 import { reduceSum } from '../ops/reduce.ts';
 import { State } from '../state.ts';
@@ -49,6 +50,24 @@ test.each([
   expect([products(whole), products(banded)]).toEqual([2, 6]);
   close(banded.value, whole.value, 1e-6, 'value');
   close(banded.dx, whole.dx, 1e-5, 'gradient');
+});
+
+test('a table beyond the binding limit is looked up in bands', async () => {
+  const [rows, width] = [70, 6];
+  const data = noise(rows * width, 3);
+  const ids = Uint32Array.of(0, 69, 41, 42, 43, 7, 99, 41);
+  const state = new State(await testGpu(), []);
+  state.setFrozen('table', data);
+  const found = gatherRows(parameter('table', [rows, width]), constant(ids, [2, 4]));
+  const program = await compile(state, { label: 'bands', outputs: { y: copy(found) }, limit: 768 });
+  program.run();
+  const { y } = await program.collect(['y']);
+  for (const { bytes } of program.report.dispatches) expect(bytes).toBeLessThan(3 * 768);
+  expect([...y]).toEqual(
+    [...ids].flatMap((id) => Array.from({ length: width }, (_, j) => data[id * width + j] ?? 0)),
+  );
+  program.destroy();
+  state.destroy();
 });
 
 const scheduled = (y: Tensor) => schedule({ outputs: { y }, limit: 1024, target: PLAIN });

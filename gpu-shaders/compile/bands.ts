@@ -2,6 +2,7 @@ import { type Band, bandOf, isFrozen } from '../graph/leaves.ts';
 import { rewrite } from '../graph/rewrite.ts';
 import { byteSize, type Tensor } from '../graph/tensor.ts';
 import { add } from '../ops/elementwise.ts';
+import { embedding, isGather } from '../ops/gather.ts';
 import { concat, slice } from '../ops/layout.ts';
 import { isMatmul, matmul } from '../ops/matmul.ts';
 import { rootOf } from './fuse.ts';
@@ -11,16 +12,24 @@ const ALIGN = 256;
 
 /**
  * The same outputs with products by frozen matrices that are too large to bind taken in bands of rows: y = xWᵀ side by
- * side, dx = dy W as a sum. The bands are parts of the one buffer; nothing is copied. A matrix of int8 or nf4 has its
- * scales behind all its codes and stays whole.
+ * side, dx = dy W as a sum; rows looked up in such a table likewise, all bands but an id's own giving zeros. The bands are
+ * parts of the one buffer; nothing is copied. A matrix of int8 or nf4 has its scales behind all its codes and stays
+ * whole.
  */
 export function inBands(outputs: readonly Tensor[], limit: number): Tensor[] {
+  const partsOf = (matrix: Tensor) => {
+    const whole = rootOf(matrix);
+    const large =
+      byteSize(whole) > limit && isFrozen(whole) && (whole.dtype === 'f32' || whole.dtype === 'f16');
+    return large ? bandsOf(matrix, whole, limit) : null;
+  };
   return rewrite(outputs, (node, [a, b]) => {
+    if (isGather(node) && node.attrs.first === 0) {
+      const bands = partsOf(a)?.map(({ part }) => part);
+      return bands ? [embedding(bands, b)] : null;
+    }
     if (!isMatmul(node) || node.attrs.ta || b.shape.length !== 2) return null;
-    const whole = rootOf(b);
-    if (byteSize(whole) <= limit || !isFrozen(whole) || !(whole.dtype === 'f32' || whole.dtype === 'f16'))
-      return null;
-    const parts = bandsOf(b, whole, limit);
+    const parts = partsOf(b);
     if (!parts) return null;
     if (node.attrs.tb)
       return [

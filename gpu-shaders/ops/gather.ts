@@ -1,5 +1,5 @@
 import type { Op } from '../graph/op.ts';
-import { type Shape, ShapeError, sizeOf, type Tensor, trace } from '../graph/tensor.ts';
+import { type Node, type Shape, ShapeError, sizeOf, type Tensor, trace } from '../graph/tensor.ts';
 import { flatKernel } from '../kernels/rows.ts';
 import { add } from './elementwise.ts';
 
@@ -29,6 +29,8 @@ const gatherOp: Op<TableAttrs> = {
   if (id < ${rows}u) { value = ${w.read(0, `id * ${width}u + i % ${width}u`)}; }`,
   },
 };
+
+export const isGather = (node: Node): boolean => node.op === gatherOp;
 
 /**
  * Adds rows of dy to the table rows that their ids name, without atomics: each id finds the next place with the

@@ -1,15 +1,26 @@
 import jpegUrl from '@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm?url';
 import webpUrl from '@jsquash/webp/codec/dec/webp_dec.wasm?url';
 import { expose, transfer } from 'comlink';
+import { decodeMono } from '../models/data/audio/decode.ts';
+import { readSoundFeatures, soundFeatures } from '../models/data/audio/features.ts';
+import { spectrogramPicture } from '../models/data/audio/picture.ts';
 import { takeView, viewOf } from '../models/data/augment.ts';
 import { type Decode, makeDecoder } from '../models/data/decode.ts';
 import type { Pixels } from '../models/data/pixels.ts';
 import { type Preprocessing, preprocess, readPreprocessing } from '../models/data/preprocess.ts';
 import { Resample, resize } from '../models/data/resize.ts';
-import { type PictureWorker, thumbnailSide, type Wanted } from './datasets/jobs.ts';
+import { isSound, sniff, sniffLength } from '../models/data/sniff.ts';
+import {
+  type Inspected,
+  type SampleWorker,
+  spectrogramSize,
+  thumbnailSide,
+  type WantedPicture,
+  type WantedSound,
+} from './datasets/jobs.ts';
 import { keepErrorFields } from './errors.ts';
 
-/** Decodes and preprocesses pictures; started and fed by the engine's pool. */
+/** Decodes and prepares pictures and sounds; started and fed by the engine's pool. */
 
 let decoder: Promise<Decode> | undefined;
 
@@ -41,28 +52,47 @@ async function thumbnailOf(image: Pixels): Promise<Uint8Array> {
 /** The last configuration read: all pictures of a run share it. */
 let steps: { text: string; read: Preprocessing } | undefined;
 
-function stepsOf({ preprocessor }: Wanted): Preprocessing {
+function stepsOf({ preprocessor }: WantedPicture): Preprocessing {
   const text = JSON.stringify(preprocessor);
   if (steps?.text !== text) steps = { text, read: readPreprocessing(preprocessor) };
   return steps.read;
 }
 
-function seen(image: Pixels, { view }: Wanted): Pixels {
+function seen(image: Pixels, { view }: WantedPicture): Pixels {
   if (!view) return image;
   return takeView(image, viewOf(image.width, image.height, view.settings, view.seed, view.sample, view.view));
 }
 
-const api: PictureWorker = {
-  async inspect(bytes, path) {
+/** The rate at which sounds are drawn. */
+const drawnRate = 16000;
+
+async function inspected(bytes: Uint8Array, path: string): Promise<Omit<Inspected, 'bytes'>> {
+  if (!isSound(sniff(bytes.subarray(0, sniffLength)))) {
     const image = await decode(bytes, path);
-    const thumbnail = await thumbnailOf(image);
-    const { width, height } = image;
-    return transfer({ bytes, width, height, thumbnail }, [bytes.buffer, thumbnail.buffer] as ArrayBuffer[]);
+    return { thumbnail: await thumbnailOf(image) };
+  }
+  const { samples, seconds } = await decodeMono(bytes, path, drawnRate);
+  const { width, height } = spectrogramSize;
+  return { seconds, thumbnail: await thumbnailOf(spectrogramPicture(samples, drawnRate, width, height)) };
+}
+
+async function featuresOf(bytes: Uint8Array, path: string, want: WantedSound): Promise<Float32Array> {
+  const steps = readSoundFeatures(want.preprocessor);
+  const { samples } = await decodeMono(bytes, path, steps.rate);
+  return soundFeatures(samples, steps, want.frames);
+}
+
+const api: SampleWorker = {
+  async inspect(bytes, path) {
+    const found = await inspected(bytes, path);
+    return transfer({ bytes, ...found }, [bytes.buffer, found.thumbnail.buffer] as ArrayBuffer[]);
   },
 
   async load(bytes, path, want) {
-    const image = await decode(bytes, path);
-    const { data } = preprocess(seen(image, want), stepsOf(want));
+    const data =
+      want.kind === 'audio'
+        ? await featuresOf(bytes, path, want)
+        : preprocess(seen(await decode(bytes, path), want), stepsOf(want)).data;
     return transfer(data, [data.buffer as ArrayBuffer]);
   },
 };

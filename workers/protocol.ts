@@ -51,11 +51,13 @@ export interface Catalogue {
 /** A data set that ships with the page. */
 export interface SampleCard {
   id: string;
+  kind: Modality;
   title: string;
   about: string;
   licence: string;
   classes: number;
-  images: number;
+  /** Of its samples. */
+  count: number;
 }
 
 // ---- data sets ----------------------------------------------------------------------------------------------
@@ -88,6 +90,8 @@ export interface ClassView {
 
 export interface DatasetView {
   id: string;
+  /** What its samples are. */
+  kind: Modality;
   name: string;
   createdAt: number;
   /** Changes with every edit: runs keep the hash they were started with. */
@@ -103,7 +107,7 @@ export interface DatasetView {
 }
 
 export interface SplitSettings {
-  /** Fractions of the images for which the folder names no split. */
+  /** Fractions of the samples for which the folder names no split. */
   val: number;
   test: number;
   seed: number;
@@ -123,7 +127,9 @@ export interface Thumbnail {
   sample: number;
   path: string;
   split: Split;
-  /** At most 96 px on its longer side. */
+  /** How long a sound lasts; null for what has no length. */
+  seconds: number | null;
+  /** The picture, or the sound's spectrogram, at most 96 px on its longer side. */
   image: Blob;
 }
 
@@ -386,12 +392,6 @@ export interface Studio {
 
   /** Takes any drop: pictures, a zip, an adapter, a backbone's folder. Progress comes under job `import`. */
   take(files: DroppedFile[]): Promise<Understood>;
-  openSample(id: string): Promise<DatasetView>;
-  datasets(): Promise<DatasetView[]>;
-  editDataset(id: string, edit: DatasetEdit): Promise<DatasetView>;
-  undoDatasetEdit(id: string): Promise<DatasetView>;
-  /** Adds one captured picture (webcam, paste) to a class of a data set, which is made when `id` is null. */
-  addPicture(id: string | null, className: string, picture: Blob): Promise<DatasetView>;
   /**
    * Brings a backbone from a hub into this browser's storage, going on from where an earlier try stopped. Progress
    * comes under job `hub`.
@@ -402,9 +402,17 @@ export interface Studio {
   /** Takes a stored backbone away; its bytes go when room is needed, or at the next visit. */
   removeBackbone(id: string): Promise<void>;
   restoreBackbone(id: string): Promise<void>;
+  openSample(id: string): Promise<DatasetView>;
+  datasets(): Promise<DatasetView[]>;
+  editDataset(id: string, edit: DatasetEdit): Promise<DatasetView>;
+  undoDatasetEdit(id: string): Promise<DatasetView>;
+  /** Adds one captured picture or sound to a class of a data set, which is made when `id` is null. */
+  addSample(id: string | null, className: string, sample: Blob): Promise<DatasetView>;
   removeDataset(id: string): Promise<void>;
   restoreDataset(id: string): Promise<DatasetView>;
   thumbnails(id: string, classIndex: number, from: number, count: number): Promise<Thumbnail[]>;
+  /** The file that a sample came as. */
+  original(id: string, sample: number): Promise<Blob>;
   /** Scores the frozen features by nearest neighbours, computing them when they are not cached yet. */
   neighbours(dataset: string, backbone: string, imageSize: number): Promise<NeighbourScore>;
 

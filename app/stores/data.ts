@@ -117,12 +117,12 @@ export async function undoEdit(id: string): Promise<void> {
   if (dataset) openDataset(dataset);
 }
 
-export async function addPicture(
+export async function addSample(
   id: string | null,
   className: string,
-  picture: Blob,
+  sample: Blob,
 ): Promise<DatasetView | null> {
-  const dataset = await guarded(() => engine().addPicture(id, className, picture));
+  const dataset = await guarded(() => engine().addSample(id, className, sample));
   if (dataset) openDataset(dataset);
   return dataset;
 }

@@ -281,11 +281,12 @@ export const catalogue: Catalogue = {
   samples: [
     {
       id: 'fashion',
+      kind: 'image',
       title: 'Fashion',
       about: 'Clothes and shoes in small grey pictures; ten kinds.',
       licence: 'MIT',
       classes: 10,
-      images: 1500,
+      count: 1500,
     },
   ],
 };

@@ -31,6 +31,7 @@ export function fashion(): P.DatasetView {
   }));
   return recount({
     id: 'fashion',
+    kind: 'image',
     name: 'Fashion',
     createdAt: Date.now() - 3_600_000,
     hash: 'h0',

@@ -229,7 +229,7 @@ export class FakeStudio implements P.Studio {
     if (history.length > 1) history.pop();
     return clone({ ...history.at(-1)!, canUndo: history.length > 1 });
   }
-  async addPicture(id: string | null, className: string) {
+  async addSample(id: string | null, className: string) {
     if (id === null) {
       id = `d${++this.edits}`;
       this.sets.set(id, [{ ...fashion(), id, name: 'Webcam', classes: [], rejected: [], notes: [] }]);
@@ -252,6 +252,9 @@ export class FakeStudio implements P.Studio {
     this.sets.set(id, kept);
     return clone(kept.at(-1)!);
   }
+  async original(): Promise<Blob> {
+    return picture(0, 0);
+  }
   async thumbnails(id: string, classIndex: number, from: number, count: number): Promise<P.Thumbnail[]> {
     const c = this.sets.get(id)!.at(-1)!.classes[classIndex]!;
     const n = Math.max(0, Math.min(count, c.counts.train + c.counts.val + c.counts.test - from));
@@ -263,6 +266,7 @@ export class FakeStudio implements P.Studio {
           sample: classIndex * 1000 + at,
           path: `${c.name}/${at}.png`,
           split,
+          seconds: null,
           image: await picture(classIndex, at),
         } as const;
       }),

@@ -36,7 +36,7 @@ export function applyEdits(
 ): LabelledFiles & { split: SplitSettings } {
   const start: Edited = { classes: raw.classes, samples: raw.samples, split };
   const { classes, samples, split: chosen } = edits.reduce(applyEdit, start);
-  return { classes, samples: [...samples], split: chosen, rejected: raw.rejected, notes: raw.notes };
+  return { ...raw, classes, samples: [...samples], split: chosen };
 }
 
 function applyEdit(state: Edited, edit: DataEdit): Edited {

@@ -11,6 +11,33 @@ const read = (...files: Parameters<typeof entries>[0]) => readLabelledFolder(ent
 const table = ({ classes, samples }: LabelledFiles) =>
   Object.fromEntries(samples.map((s) => [s.path, [classes[s.label] ?? null, s.split ?? null]]));
 
+describe('a folder of labelled sounds', () => {
+  const wav = (path: string): [string, Uint8Array] => [path, new TextEncoder().encode('RIFF....WAVEfmt ')];
+
+  it('is one where sounds are more than pictures', async () => {
+    const found = await read(
+      wav('s/train/a/1.wav'),
+      wav('s/train/b/2.wav'),
+      wav('s/test/a/3.wav'),
+      's/cover.png',
+    );
+    expect(found.kind).toBe('audio');
+    expect(table(found)).toEqual({
+      'test/a/3.wav': ['a', 'test'],
+      'train/a/1.wav': ['a', 'train'],
+      'train/b/2.wav': ['b', 'train'],
+    });
+    expect(found.rejected).toEqual([{ path: 'cover.png', reason: 'it is a picture, not a sound' }]);
+    expect(found.notes[0]).toBe('Each folder is a class: 2 classes, 3 sounds.');
+  });
+
+  it('is one of pictures where those are more', async () => {
+    const found = await read('a/1.png', 'b/2.png', wav('a/1.wav'));
+    expect(found.kind).toBe('image');
+    expect(found.rejected).toEqual([{ path: 'a/1.wav', reason: 'it is a sound, not a picture' }]);
+  });
+});
+
 describe('a folder of labelled pictures', () => {
   it('takes one folder for a class and ignores the root that all share', async () => {
     const found = await read(

@@ -9,10 +9,11 @@ import {
   type Rejected,
 } from './entry.ts';
 import { DataError } from './errors.ts';
-import { type FileKind, isImage, sniff, sniffLength, whyNotImage } from './sniff.ts';
+import { type DataKind, dataKindOf, nounOf, whyNot } from './kind.ts';
+import { type FileKind, sniff, sniffLength } from './sniff.ts';
 import { type LabelTable, mayBeTable, readTable, type Split, splitName } from './tables.ts';
 
-/** A picture with its label, as it was found. */
+/** A picture or a sound with its label, as it was found. */
 export interface Sample {
   /** Its place in the list it was found in; stays the same through edits. */
   readonly id: number;
@@ -24,8 +25,9 @@ export interface Sample {
   readonly split?: Split;
 }
 
-/** Pictures, their classes, and an account of what was understood. */
+/** Samples, their classes, and an account of what was understood. */
 export interface LabelledFiles {
+  readonly kind: DataKind;
   /** Class names in code-point order. */
   readonly classes: string[];
   /** Ordered by path, by code point. */
@@ -35,8 +37,8 @@ export interface LabelledFiles {
   readonly notes: string[];
 }
 
-/** A picture larger than this is not read. */
-const maxImageBytes = 512 * 2 ** 20;
+/** A file larger than this is not read. */
+const maxFileBytes = 512 * 2 ** 20;
 
 interface Found {
   readonly path: string;
@@ -44,9 +46,9 @@ interface Found {
 }
 
 /**
- * Makes labelled pictures of a drop. In this order: a table (`metadata.jsonl`, `metadata.csv`, any CSV or TSV with a
- * column of file names) gives the labels; else each folder is a class; an optional level of `train`, `val` or
- * `validation`, and `test` above gives the split; a root that all files share is ignored; pictures that lie loose
+ * Makes labelled samples of a drop: of its pictures or of its sounds, whichever are more. In this order: a table
+ * (`metadata.jsonl`, `metadata.csv`, any CSV or TSV with a column of file names) gives the labels; else each folder is a class; an optional level of `train`, `val` or
+ * `validation`, and `test` above gives the split; a root that all files share is ignored; files that lie loose
  * have no label. Every file that is not taken is listed with its reason; the files that systems leave behind are
  * counted only. `seen` is called with the number of files looked at so far.
  */
@@ -62,15 +64,15 @@ export async function readLabelledFolder(
   const junk = entries.length - files.length;
   const stripped = stripRoot(files);
   stripped.sort((a, b) => byCodePoint(a.path, b.path));
-  const { images, others } = await sortOut(stripped, rejected, seen);
-  const tables = await readTables(images, others, rejected);
-  const labelled = label(images, tables, rejected, notes);
+  const { kind, samples, others } = await sortOut(stripped, rejected, seen);
+  const tables = await readTables(samples, others, rejected);
+  const labelled = label(samples, tables, rejected, notes, nounOf[kind]);
   if (junk > 0)
     notes.push(
       `${count(junk, 'hidden file')} that the system left (such as .DS_Store) ${junk === 1 ? 'was' : 'were'} passed over.`,
     );
   rejected.sort((a, b) => byCodePoint(a.path, b.path));
-  return { ...labelled, rejected, notes };
+  return { kind, ...labelled, rejected, notes };
 }
 
 function count(n: number, noun: string): string {
@@ -93,27 +95,33 @@ function stripRoot(files: readonly Found[]): Found[] {
 const together = 32;
 
 async function sortOut(files: readonly Found[], rejected: Rejected[], seen?: (files: number) => void) {
-  const images: Found[] = [];
-  const others: Found[] = [];
+  const told: { file: Found; kind: FileKind }[] = [];
   for (let from = 0; from < files.length; from += together) {
     const batch = files.slice(from, from + together);
     const kinds = await Promise.all(batch.map((file, i) => kindOf(file, files[from + i - 1])));
     batch.forEach((file, i) => {
       const kind = kinds[i];
-      if (typeof kind !== 'string') rejected.push(kind);
-      else if (isImage(kind)) images.push(file);
-      else if (kind === 'text' && mayBeTable(file.path)) others.push(file);
-      else rejected.push({ path: file.path, reason: whyNotImage(kind) });
+      if (typeof kind === 'string') told.push({ file, kind });
+      else rejected.push(kind);
     });
     seen?.(from + batch.length);
   }
-  return { images, others };
+  const countOf = (of: DataKind) => told.filter(({ kind }) => dataKindOf(kind) === of).length;
+  const kind = countOf('audio') > countOf('image') ? 'audio' : 'image';
+  const samples: Found[] = [];
+  const others: Found[] = [];
+  for (const { file, kind: own } of told) {
+    if (dataKindOf(own) === kind) samples.push(file);
+    else if (own === 'text' && mayBeTable(file.path)) others.push(file);
+    else rejected.push({ path: file.path, reason: whyNot[kind](own) });
+  }
+  return { kind, samples, others } as const;
 }
 
 /** What a file is, or why it cannot be told; `before` is the file before it in path order. */
 async function kindOf({ path, entry }: Found, before: Found | undefined): Promise<FileKind | Rejected> {
   if (before?.path === path) return { path, reason: 'another file of the drop has the same path' };
-  if (entry.size > maxImageBytes) return { path, reason: 'it is above the 512 MB that one picture may have' };
+  if (entry.size > maxFileBytes) return { path, reason: 'it is above the 512 MB that one file may have' };
   try {
     return sniff(await headOf(entry, sniffLength));
   } catch (error) {
@@ -124,11 +132,11 @@ async function kindOf({ path, entry }: Found, before: Found | undefined): Promis
 }
 
 async function readTables(
-  images: readonly Found[],
+  samples: readonly Found[],
   others: readonly Found[],
   rejected: Rejected[],
 ): Promise<LabelTable[]> {
-  const find = finder(images);
+  const find = finder(samples);
   const tables: LabelTable[] = [];
   for (const { path, entry } of others) {
     const at = { ...entry, path, bytes: () => entry.bytes() };
@@ -144,14 +152,14 @@ async function readTables(
   return tables;
 }
 
-/** Looks a table's cell up among the pictures: from the table's folder, from the root, by its bare name, without extension. */
-function finder(images: readonly Found[]): (folder: string, cell: string) => Found | undefined {
-  const byPath = new Map(images.map((image) => [image.path, image]));
+/** Looks a table's cell up among the files: from the table's folder, from the root, by its bare name, without extension. */
+function finder(samples: readonly Found[]): (folder: string, cell: string) => Found | undefined {
+  const byPath = new Map(samples.map((sample) => [sample.path, sample]));
   const byName = new Map<string, Found | undefined>();
-  for (const image of images) {
-    const name = baseName(image.path);
+  for (const sample of samples) {
+    const name = baseName(sample.path);
     for (const key of new Set([name, name.replace(/\.[^.]*$/, '')]))
-      byName.set(key, byName.has(key) ? undefined : image);
+      byName.set(key, byName.has(key) ? undefined : sample);
   }
   return (folder, cell) => {
     const path = normalPath(cell);
@@ -168,13 +176,14 @@ interface Labelled {
 }
 
 function label(
-  images: readonly Found[],
+  found: readonly Found[],
   tables: readonly LabelTable[],
   rejected: Rejected[],
   notes: string[],
+  noun: string,
 ) {
-  const byTable = fromTables(images, tables, rejected, notes);
-  const labelled = byTable ?? fromFolders(images, notes);
+  const byTable = fromTables(found, tables, rejected, notes, noun);
+  const labelled = byTable ?? fromFolders(found, notes, noun);
   const classes = [...new Set(labelled.flatMap(({ name }) => (name === undefined ? [] : [name])))].sort(
     byCodePoint,
   );
@@ -192,10 +201,11 @@ function folderSplit(path: string): Split | undefined {
 }
 
 function fromTables(
-  images: readonly Found[],
+  samples: readonly Found[],
   tables: readonly LabelTable[],
   rejected: Rejected[],
   notes: string[],
+  noun: string,
 ): Labelled[] | undefined {
   const withLabels = tables.filter((table) => table.labelColumn !== undefined);
   for (const table of tables) {
@@ -206,52 +216,50 @@ function fromTables(
       );
   }
   if (withLabels.length === 0) return undefined;
-  const find = finder(images);
+  const find = finder(samples);
   const rows = new Map<Found, { name: string | undefined; split: Split | undefined }>();
   for (const table of withLabels) {
     for (const row of table.rows) {
       const where = `${table.path} line ${row.line}`;
-      const image = find(table.folder, row.file);
-      if (!image)
-        rejected.push({ path: where, reason: `it names "${row.file}", which is not among the pictures` });
-      else if (rows.has(image) && rows.get(image)!.name !== row.label)
+      const sample = find(table.folder, row.file);
+      if (!sample)
+        rejected.push({ path: where, reason: `it names "${row.file}", which is not among the ${noun}s` });
+      else if (rows.has(sample) && rows.get(sample)!.name !== row.label)
         rejected.push({
           path: where,
           reason: `it gives "${row.file}" a second label, "${row.label}"; the first one is kept`,
         });
-      else rows.set(image, { name: row.label, split: row.split });
+      else rows.set(sample, { name: row.label, split: row.split });
     }
     notes.push(
       `Labels come from ${table.path}: column "${table.fileColumn}" names the file, "${table.labelColumn}" its class.`,
     );
   }
-  const unlisted = images.filter((image) => rows.get(image)?.name === undefined).length;
+  const unlisted = samples.filter((sample) => rows.get(sample)?.name === undefined).length;
   if (unlisted > 0)
     notes.push(
-      `${count(unlisted, 'picture')} ${unlisted === 1 ? 'has' : 'have'} no label in the table and will not be trained on.`,
+      `${count(unlisted, noun)} ${unlisted === 1 ? 'has' : 'have'} no label in the table and will not be trained on.`,
     );
-  return images.map((image) => {
-    const row = rows.get(image);
-    return { ...image, name: row?.name, split: row?.split ?? folderSplit(image.path) };
+  return samples.map((sample) => {
+    const row = rows.get(sample);
+    return { ...sample, name: row?.name, split: row?.split ?? folderSplit(sample.path) };
   });
 }
 
-function fromFolders(images: readonly Found[], notes: string[]): Labelled[] {
-  const inFolders = images.filter(({ path }) => path.includes('/'));
+function fromFolders(samples: readonly Found[], notes: string[], noun: string): Labelled[] {
+  const inFolders = samples.filter(({ path }) => path.includes('/'));
   // The first level is one of splits only where nothing but splits is found there, and classes lie below.
   const isSplit = inFolders.length > 0 && inFolders.every(({ path }) => folderSplit(path) !== undefined);
-  const labelled = images.map((image): Labelled => {
-    const split = isSplit ? folderSplit(image.path) : undefined;
-    const below = split ? image.path.slice(image.path.indexOf('/') + 1) : image.path;
+  const labelled = samples.map((sample): Labelled => {
+    const split = isSplit ? folderSplit(sample.path) : undefined;
+    const below = split ? sample.path.slice(sample.path.indexOf('/') + 1) : sample.path;
     const name = folderName(below).split('/')[0] || undefined;
-    return { ...image, name, split };
+    return { ...sample, name, split };
   });
   const loose = labelled.filter(({ name }) => name === undefined).length;
   const classes = new Set(labelled.flatMap(({ name }) => name ?? [])).size;
   if (classes > 0)
-    notes.push(
-      `Each folder is a class: ${count(classes, 'class')}, ${count(images.length - loose, 'picture')}.`,
-    );
+    notes.push(`Each folder is a class: ${count(classes, 'class')}, ${count(samples.length - loose, noun)}.`);
   if (isSplit) {
     const splits = (['train', 'val', 'test'] as const).filter((split) =>
       labelled.some((l) => l.split === split),
@@ -262,13 +270,13 @@ function fromFolders(images: readonly Found[], notes: string[]): Labelled[] {
   }
   if (loose > 0) {
     notes.push(
-      `${count(loose, 'picture')} ${loose === 1 ? 'lies' : 'lie'} in no class folder and ${loose === 1 ? 'has' : 'have'} no label; put pictures into one folder for each class to train on them.`,
+      `${count(loose, noun)} ${loose === 1 ? 'lies' : 'lie'} in no class folder and ${loose === 1 ? 'has' : 'have'} no label; put ${noun}s into one folder for each class to train on them.`,
     );
   }
   const deep = labelled.filter(({ path, split }) => path.split('/').length > (split ? 3 : 2)).length;
   if (deep > 0)
     notes.push(
-      `${count(deep, 'picture')} ${deep === 1 ? 'lies' : 'lie'} in folders within a class folder and ${deep === 1 ? 'counts' : 'count'} for the outer one.`,
+      `${count(deep, noun)} ${deep === 1 ? 'lies' : 'lie'} in folders within a class folder and ${deep === 1 ? 'counts' : 'count'} for the outer one.`,
     );
   return labelled;
 }

@@ -48,6 +48,7 @@ export function readSprite(sprite: Uint8Array, card: SpriteCard): LabelledFiles 
     });
   }
   return {
+    kind: 'image',
     classes: [...classes],
     samples,
     rejected: [],

@@ -103,6 +103,11 @@ function sniffText(head: Uint8Array): FileKind {
   return /<svg[\s>]/i.test(ascii(head, 0, head.length)) ? 'svg' : 'text';
 }
 
+/** The media type by which a browser shows or plays a picture or a sound. */
+export function mimeOf(kind: FileKind): string {
+  return isSound(kind) ? `audio/${kind === 'mp3' ? 'mpeg' : kind}` : isImage(kind) ? `image/${kind}` : '';
+}
+
 /** Why a file of this kind is not taken as a picture, and what to do. */
 export function whyNotImage(kind: FileKind): string {
   switch (kind) {

@@ -1,9 +1,9 @@
 import { baseName, type FileEntry, folderName, headOf, isJunk, normalPath } from './entry.ts';
-import { isImage, sniff, sniffLength } from './sniff.ts';
+import { isImage, isSound, sniff, sniffLength } from './sniff.ts';
 
 /** What a drop is, by its content. */
 export interface Understanding {
-  readonly kind: 'images' | 'adapter' | 'backbone' | 'table' | 'zip' | 'unknown';
+  readonly kind: 'images' | 'sounds' | 'adapter' | 'backbone' | 'table' | 'zip' | 'unknown';
   /** One sentence for a person. */
   readonly sentence: string;
   /** Folder within the drop that it is about; empty for the drop itself. */
@@ -15,7 +15,8 @@ const looks = 200;
 
 /**
  * Tells what a drop is: an adapter where there is an `adapter_config.json` or a `graft.safetensors`, a backbone where `config.json` lies beside
- * weights, a single zip (to be opened and understood again), pictures, or a table. Pictures are told by content.
+ * weights, a single zip (to be opened and understood again), pictures or sounds, whichever come first, or a table. They
+ * are told by content.
  */
 export async function understand(entries: readonly FileEntry[]): Promise<Understanding> {
   const files = entries
@@ -52,6 +53,7 @@ async function byContent(files: readonly { path: string; entry: FileEntry }[]): 
   for (const { path, entry } of files.slice(0, looks)) {
     const kind = sniff(await headOf(entry, sniffLength));
     if (isImage(kind)) return { kind: 'images', sentence: `Pictures, ${path} among them.`, folder: '' };
+    if (isSound(kind)) return { kind: 'sounds', sentence: `Sounds, ${path} among them.`, folder: '' };
     if (kind === 'zip' && files.length === 1) return { kind: 'zip', sentence: `A zip, ${path}.`, folder: '' };
     if (kind === 'text' && /\.(csv|tsv|jsonl|ndjson|json)$/i.test(path)) tables++;
   }
@@ -66,7 +68,7 @@ async function byContent(files: readonly { path: string; entry: FileEntry }[]): 
   }
   return {
     kind: 'unknown',
-    sentence: `Neither pictures (JPEG, PNG, WebP), a table, an adapter nor a backbone was found among ${files.length} files.`,
+    sentence: `Neither pictures (JPEG, PNG, WebP), sounds (WAV, FLAC, MP3, Ogg Vorbis), a table, an adapter nor a backbone was found among ${files.length} files.`,
     folder: '',
   };
 }

@@ -1,5 +1,6 @@
 import { DataError } from '../../models/data/errors.ts';
 import type { LabelledFiles, Sample } from '../../models/data/folder.ts';
+import { nounOf } from '../../models/data/kind.ts';
 import { defaultSplit } from '../../models/data/split.ts';
 import type { Rejected } from '../protocol.ts';
 import type { Files } from '../session/ports.ts';
@@ -27,14 +28,15 @@ interface Taken {
   readonly photo: Uint8Array;
   readonly thumbnail: Uint8Array;
   readonly hash: string;
+  readonly seconds?: number;
 }
 
 /**
- * Copies the pictures of a drop into packs. Each is decoded once, so that a damaged file is turned away here, by
- * name, and never meets a training. At most two pictures a worker are in memory at a time.
+ * Copies the samples of a drop into packs. Each is decoded once, so that a damaged file is turned away here, by
+ * name, and never meets a training. At most two samples a worker are in memory at a time.
  * Throws `StorageFullError`; the caller removes what was written then.
  */
-export async function importPictures(
+export async function importSamples(
   found: LabelledFiles,
   options: ImportOptions,
 ): Promise<{ record: DatasetRecord; rows: StoredSample[] }> {
@@ -55,8 +57,9 @@ export async function importPictures(
     else {
       const { path, label, split } = found.samples[i];
       const place = { photo: await photos.add(taken.photo), thumb: await thumbs.add(taken.thumbnail) };
-      const row = { dataset: id, id: rows.length, path, label, hash: taken.hash, ...place };
-      rows.push(split ? { ...row, split } : row);
+      const { hash, seconds } = taken;
+      const row = { dataset: id, id: rows.length, path, label, hash, ...place };
+      rows.push({ ...row, ...(split && { split }), ...(seconds !== undefined && { seconds }) });
     }
     report(i + 1, total);
   }
@@ -64,12 +67,13 @@ export async function importPictures(
   await thumbs.flush();
   const notes = [
     ...found.notes,
-    ...stoppedNote(signal, rows.length + rejected.length, total),
-    ...doubles(rows),
+    ...stoppedNote(signal, rows.length + rejected.length, total, nounOf[found.kind]),
+    ...doubles(rows, nounOf[found.kind]),
   ];
   const record: DatasetRecord = {
-    version: 1,
+    version: 2,
     id,
+    kind: found.kind,
     name: options.name,
     createdAt: options.createdAt,
     removedAt: null,
@@ -85,25 +89,25 @@ export async function importPictures(
 
 async function take(sample: Sample, pool: Pool): Promise<Taken | Rejected> {
   try {
-    const { bytes, thumbnail } = await pool.inspect(() => sample.entry.bytes(), sample.path);
-    return { photo: bytes, thumbnail, hash: await sha256(bytes) };
+    const { bytes, ...rest } = await pool.inspect(() => sample.entry.bytes(), sample.path);
+    return { photo: bytes, hash: await sha256(bytes), ...rest };
   } catch (error) {
     if (error instanceof DataError) return { path: sample.path, reason: error.reason };
     return { path: sample.path, reason: `it could not be read (${(error as Error).message})` };
   }
 }
 
-function stoppedNote(signal: AbortSignal, done: number, total: number): string[] {
+function stoppedNote(signal: AbortSignal, done: number, total: number, noun: string): string[] {
   if (!signal.aborted || done === total) return [];
   return [
-    `The import was stopped after ${done} of ${total} pictures; drop the folder again for all of them.`,
+    `The import was stopped after ${done} of ${total} ${noun}s; drop the folder again for all of them.`,
   ];
 }
 
-function doubles(rows: readonly StoredSample[]): string[] {
+function doubles(rows: readonly StoredSample[], noun: string): string[] {
   const extra = rows.length - new Set(rows.map(({ hash }) => hash)).size;
   if (extra === 0) return [];
-  const [are, each] = extra === 1 ? ['1 picture is', 'it'] : [`${extra} pictures are`, 'they'];
+  const [are, each] = extra === 1 ? [`1 ${noun} is`, 'it'] : [`${extra} ${noun}s are`, 'they'];
   return [
     `${are} the same as another, byte for byte; where ${each} fall into different splits, scores look too good.`,
   ];

@@ -2,24 +2,38 @@ import type { JsonObject } from '../../models/checkpoints/folder.ts';
 import type { AugmentSettings } from '../../models/data/augment.ts';
 
 /** What data workers do: the contract between `pool.ts` and `data.worker.ts`. */
-export interface PictureWorker {
-  /** Decodes a picture to see that it can be, and makes its thumbnail. */
+export interface SampleWorker {
+  /** Decodes a picture or a sound to see that it can be, and makes its thumbnail. */
   inspect(bytes: Uint8Array, path: string): Promise<Inspected>;
-  /** Decodes, takes a view where one is asked for, and preprocesses: f32 [3, side, side]. */
+  /**
+   * Decodes and prepares for a model. Pictures: a view where one is asked for, f32 [3, side, side]. Sounds: f32 features
+   * as `soundFeatures` gives them.
+   */
   load(bytes: Uint8Array, path: string, want: Wanted): Promise<Float32Array>;
 }
 
 export interface Inspected {
-  /** The picture's own bytes, back again. */
+  /** The sample's own bytes, back again. */
   readonly bytes: Uint8Array;
-  readonly width: number;
-  readonly height: number;
-  /** A small WebP, PNG or JPEG. */
+  /** How long a sound lasts. */
+  readonly seconds?: number;
+  /** A small WebP, PNG or JPEG: the picture, or the sound's spectrogram. */
   readonly thumbnail: Uint8Array;
 }
 
+export type Wanted = WantedPicture | WantedSound;
+
+/** Features as a model of sounds takes them. */
+export interface WantedSound {
+  readonly kind: 'audio';
+  /** `preprocessor_config.json` of the backbone. */
+  readonly preprocessor: JsonObject;
+  readonly frames: number;
+}
+
 /** Pixels as a model takes them. */
-export interface Wanted {
+export interface WantedPicture {
+  readonly kind: 'image';
   /** `preprocessor_config.json` of the backbone, made for `side` by `withImageSize`. */
   readonly preprocessor: JsonObject;
   readonly side: number;
@@ -34,10 +48,11 @@ export interface ViewWanted {
   readonly view: number;
 }
 
-/** Longest side of a thumbnail in pixels. */
+/** Longest side of a thumbnail in pixels, and the size of a spectrogram. */
 export const thumbnailSide = 96;
+export const spectrogramSize = { width: 96, height: 64 } as const;
 
-/** What data sets ask of the pool. A picture is read when its turn comes, and again if the worker with it dies. */
+/** What data sets ask of the pool. A sample is read when its turn comes, and again if the worker with it dies. */
 export interface Pool {
   readonly size: number;
   inspect(read: () => Promise<Uint8Array>, path: string): Promise<Inspected>;

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { DataError } from '../../models/data/errors.ts';
-import type { PictureWorker } from './jobs.ts';
+import type { SampleWorker } from './jobs.ts';
 import { type PoolWorker, poolSize, WorkerPool } from './pool.ts';
 
 const read = async () => new Uint8Array(4);
 
-function fake(inspect: PictureWorker['inspect']) {
+function fake(inspect: SampleWorker['inspect']) {
   let die: (reason: string) => void = () => undefined;
   const died = new Promise<string>((resolve) => {
     die = resolve;
@@ -21,7 +21,7 @@ function fake(inspect: PictureWorker['inspect']) {
   return { worker, die };
 }
 
-const inspected = (bytes: Uint8Array) => ({ bytes, width: 1, height: 1, thumbnail: bytes });
+const inspected = (bytes: Uint8Array) => ({ bytes, thumbnail: bytes });
 
 test('runs as many jobs at once as it has workers, and starts none before it must', async () => {
   let [running, most, started] = [0, 0, 0];

@@ -1,24 +1,24 @@
 import { DataError } from '../../models/data/errors.ts';
-import type { Inspected, PictureWorker, Pool, Wanted } from './jobs.ts';
+import type { Inspected, Pool, SampleWorker, Wanted } from './jobs.ts';
 
 /** A worker as the pool sees it. `died` resolves with the reason when it will answer no more. */
 export interface PoolWorker {
-  readonly api: PictureWorker;
+  readonly api: SampleWorker;
   readonly died: Promise<string>;
   terminate(): void;
 }
 
 interface Job {
   readonly path: string;
-  run(api: PictureWorker): Promise<unknown>;
+  run(api: SampleWorker): Promise<unknown>;
   resolve(value: never): void;
   reject(error: unknown): void;
   attempts: number;
 }
 
 /**
- * Decodes pictures on several workers, one job at a time on each. Workers start at the first job. One that dies is
- * replaced and its job tried once more on another; the second death is taken for the picture's fault.
+ * Decodes samples on several workers, one job at a time on each. Workers start at the first job. One that dies is
+ * replaced and its job tried once more on another; the second death is taken for the sample's fault.
  */
 export class WorkerPool implements Pool {
   readonly size: number;
@@ -28,7 +28,7 @@ export class WorkerPool implements Pool {
   readonly #idle: PoolWorker[] = [];
   readonly #all = new Set<PoolWorker>();
 
-  /** A worker that is silent on one picture for `patience` milliseconds counts as dead. */
+  /** A worker that is silent on one sample for `patience` milliseconds counts as dead. */
   constructor(size: number, start: () => PoolWorker, patience = 60_000) {
     this.size = Math.max(1, size);
     this.#start = start;
@@ -51,7 +51,7 @@ export class WorkerPool implements Pool {
     this.#idle.length = 0;
   }
 
-  #enqueue<T>(path: string, run: (api: PictureWorker) => Promise<T>): Promise<T> {
+  #enqueue<T>(path: string, run: (api: SampleWorker) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#queue.push({ path, run, resolve, reject, attempts: 0 });
       this.#next();

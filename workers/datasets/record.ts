@@ -1,12 +1,15 @@
 import type { DataEdit } from '../../models/data/edits.ts';
 import type { Rejected } from '../../models/data/entry.ts';
+import type { DataKind } from '../../models/data/kind.ts';
 import type { SplitSettings } from '../../models/data/split.ts';
 import type { Split } from '../../models/data/tables.ts';
 
-/** A data set as it is stored: what was found, and the edits made since. Pictures are rows of their own. */
+/** A data set as it is stored: what was found, and the edits made since. Samples are rows of their own. */
 export interface DatasetRecord {
-  readonly version: 1;
+  readonly version: 2;
   readonly id: string;
+  /** What its samples are. */
+  readonly kind: DataKind;
   readonly name: string;
   readonly createdAt: number;
   /** When it was removed; its bytes go once nobody can take that back. */
@@ -18,11 +21,11 @@ export interface DatasetRecord {
   readonly split: SplitSettings;
   /** In order; undo takes the last away. */
   readonly edits: StoredEdit[];
-  /** Bytes of its pictures and thumbnails. */
+  /** Bytes of its samples and thumbnails. */
   readonly bytes: number;
 }
 
-/** An edit, or a picture added to the class that has `index` at that point. */
+/** An edit, or a sample added to the class that has `index` at that point. */
 export type StoredEdit =
   | DataEdit
   | { readonly kind: 'add-picture'; readonly sample: number; readonly index: number };
@@ -34,19 +37,22 @@ export interface Place {
   readonly end: number;
 }
 
-/** A picture of a data set. Rows are never changed or removed while their data set is there: runs replay edits on them. */
+/** A sample of a data set. Rows are never changed or removed while their data set is there: runs replay edits on them. */
 export interface StoredSample {
   readonly dataset: string;
   /** Counts up from 0 in the order found or added. */
   readonly id: number;
   readonly path: string;
-  /** Class as found; -1 for pictures without one and for those that an edit adds. */
+  /** Class as found; -1 for samples without one and for those that an edit adds. */
   readonly label: number;
   readonly split?: Split;
+  /** The bytes of the file as it came. */
   readonly photo: Place;
   readonly thumb: Place;
   /** SHA-256 of its bytes, hexadecimal. */
   readonly hash: string;
+  /** How long a sound lasts. */
+  readonly seconds?: number;
 }
 
 /** Edits as `applyEdits` takes them; pictures added in a row to one class become one change of label. */

@@ -1,17 +1,28 @@
+import { synthesised, synthesisedSounds } from '../../models/data/audio/synth.ts';
 import type { LabelledFiles } from '../../models/data/folder.ts';
 import { readSprite, type SpriteCard } from '../../models/data/samples.ts';
 import type { SampleCard } from '../protocol.ts';
 import { sha256 } from './view.ts';
 
-/** Data sets that come with the page, as `public/samples/<id>.json` and its sprite. */
+/** Data sets that come with the page: as `public/samples/<id>.json` and its sprite, or made when they are opened. */
 export const sampleCards: readonly SampleCard[] = [
   {
     id: 'fashion-mnist',
+    kind: 'image',
     title: 'Fashion-MNIST',
     about: 'Small grey pictures of ten kinds of clothing, 120 of each.',
     licence: 'MIT, 2017 Zalando SE',
     classes: 10,
-    images: 1200,
+    count: 1200,
+  },
+  {
+    id: 'sound-shapes',
+    kind: 'audio',
+    title: 'Sound shapes',
+    about: 'Bells, chirps, clicks, hums and others, one second each, synthesised here.',
+    licence: "Graft's own",
+    classes: synthesised.classes.length,
+    count: synthesised.classes.length * (synthesised.train + synthesised.test),
   },
 ];
 
@@ -28,6 +39,7 @@ export async function readSample(
 ): Promise<{ card: SampleCard; found: LabelledFiles }> {
   const card = sampleCards.find((sample) => sample.id === id);
   if (!card) throw new SampleError(`There is no sample "${id}".`);
+  if (id === 'sound-shapes') return { card, found: synthesisedSounds() };
   const sprite: SpriteCard = JSON.parse(new TextDecoder().decode(await read(`${id}.json`)));
   const image = await read(sprite.image);
   if ((await sha256(image)) !== sprite.sha256)

@@ -1,10 +1,13 @@
 import 'fake-indexeddb/auto';
+import { openDB } from 'idb';
 import { describe, expect, test } from 'vitest';
-import { pngStart } from '../../models/data/testing.ts';
+import { readLabelledFolder } from '../../models/data/folder.ts';
+import { entries, pngStart } from '../../models/data/testing.ts';
 import { StorageFullError } from '../session/ports.ts';
-import { StoredPictures } from './pictures.ts';
+import { openRecords } from '../storage/records.ts';
+import { storedSamples } from './pictures.ts';
 import { DatasetStore } from './store.ts';
-import { lookAt, picturesOf } from './take.ts';
+import { lookAt, samplesOf } from './take.ts';
 import { fakePool, importPaths, memoryStore, pathsOf } from './testing.ts';
 
 const preprocessor = { image_processor_type: 'ViTImageProcessor' };
@@ -18,12 +21,57 @@ test('imports a folder: classes, split, what was left out by name, and pictures 
   expect(view.counts).toEqual({ train: 12, val: 4, test: 4 });
   expect(view.rejected).toEqual([{ path: 'cat/damaged.png', reason: 'this PNG cannot be decoded' }]);
   const { rows, edited } = await store.open(view.id);
-  const pictures = new StoredPictures(edited, rows, { files, pool: fakePool }, preprocessor);
+  const pictures = storedSamples(edited, rows, { files, pool: fakePool }, preprocessor);
   expect(pictures.hash).toBe(view.hash);
-  const [pixels] = await pictures.load([3], 8, null);
+  const [{ pixels }] = await pictures.load([3], 8, null);
   expect(pixels).toHaveLength(3 * 8 * 8);
   expect(await pictures.thumbnail(3)).toHaveProperty('type', 'image/png');
   expect(await files.list(`datasets/${view.id}/`)).toHaveLength(2);
+});
+
+describe('sounds', () => {
+  const wav = (n: number) => new TextEncoder().encode(`RIFF....WAVEfmt ${n}`);
+  const found = () =>
+    readLabelledFolder(
+      entries(
+        [1, 2, 3, 4, 5, 6].map((n) => [`${n % 2 ? 'a' : 'b'}/${n}.wav`, wav(n)] as [string, Uint8Array]),
+      ),
+    );
+
+  test('are kept as they came, with their lengths, and come back as features', async () => {
+    const { store, files } = await memoryStore();
+    const view = await store.import(await found(), 'sounds', new AbortController().signal, () => undefined);
+    expect(view.kind).toBe('audio');
+    const [thumb] = await store.thumbnails(view.id, 0, 0, 1);
+    expect(thumb.seconds).toBe(1.5);
+    const played = await store.original(view.id, thumb.sample);
+    expect(played.type).toBe('audio/wav');
+    expect(new Uint8Array(await played.arrayBuffer())).toEqual(wav(1));
+    const { rows, edited } = await store.open(view.id);
+    const [{ mel }] = await storedSamples(edited, rows, { files, pool: fakePool }, {}).load([0], 2.5, null);
+    expect(mel).toHaveLength(250);
+  });
+
+  test('are added by the microphone, and pictures are not put among them', async () => {
+    const { store } = await memoryStore();
+    const { id, kind, name } = await store.addSample(null, 'clap', new Blob([wav(7)]));
+    expect([kind, name]).toEqual(['audio', 'Captured sounds']);
+    await expect(store.addSample(id, 'clap', picture)).rejects.toThrow('a picture, not a sound');
+  });
+});
+
+test('records of an older page are of pictures', async () => {
+  const name = 'test-older-records';
+  const older = await openDB(name, 1, {
+    upgrade: (db) => {
+      for (const store of ['datasets', 'files', 'runs', 'backbones'])
+        db.createObjectStore(store, { keyPath: 'id' });
+    },
+  });
+  await older.put('datasets', { version: 1, id: 'd', name: 'old' });
+  older.close();
+  const db = await openRecords(name);
+  expect(await db.get('datasets', 'd')).toEqual({ version: 2, id: 'd', name: 'old', kind: 'image' });
 });
 
 test('lists what another visit stored', async () => {
@@ -89,10 +137,10 @@ describe('edits', () => {
 describe('added pictures', () => {
   test('make data set and class, and undo takes them away', async () => {
     const { store } = await memoryStore();
-    const one = await store.addPicture(null, 'thumb up', picture);
-    const two = await store.addPicture(one.id, 'thumb up', picture);
+    const one = await store.addSample(null, 'thumb up', picture);
+    const two = await store.addSample(one.id, 'thumb up', picture);
     expect(two.classes).toEqual([{ index: 0, name: 'thumb up', counts: { train: 1, val: 1, test: 0 } }]);
-    const three = await store.addPicture(one.id, 'thumb down', picture);
+    const three = await store.addSample(one.id, 'thumb down', picture);
     expect(three.classes).toHaveLength(2);
     expect((await store.undo(one.id)).classes[1].counts).toEqual({ train: 0, val: 0, test: 0 });
     await store.undo(one.id);
@@ -103,7 +151,7 @@ describe('added pictures', () => {
     const { store } = await memoryStore();
     const { id } = await importPaths(store, pathsOf(['a', 'b', 'c'], 10));
     await store.edit(id, { kind: 'drop-class', index: 0 });
-    const view = await store.addPicture(id, 'c', picture);
+    const view = await store.addSample(id, 'c', picture);
     const { train, val, test: held } = view.classes[1].counts;
     expect([view.classes[1].name, train + val + held]).toEqual(['c', 11]);
     const thumbs = await store.thumbnails(id, 1, 10, 1);
@@ -112,7 +160,7 @@ describe('added pictures', () => {
 
   test('are refused when they are no picture', async () => {
     const { store } = await memoryStore();
-    await expect(store.addPicture(null, 'x', new Blob(['GIF89a.......']))).rejects.toThrow('GIF');
+    await expect(store.addSample(null, 'x', new Blob(['GIF89a.......']))).rejects.toThrow('GIF');
   });
 });
 
@@ -138,6 +186,6 @@ describe('a drop', () => {
       { path: 'pets/dog/1.png', file: png('1.png', 2) },
     ]);
     expect([drop.name, drop.understanding.kind]).toEqual(['pets', 'images']);
-    expect((await picturesOf(drop, () => undefined)).classes).toEqual(['cat', 'dog']);
+    expect((await samplesOf(drop, () => undefined)).classes).toEqual(['cat', 'dog']);
   });
 });

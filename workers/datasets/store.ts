@@ -2,13 +2,14 @@ import { type DataEdit, EditError } from '../../models/data/edits.ts';
 import { blobEntry, headOf, type Rejected } from '../../models/data/entry.ts';
 import { DataError } from '../../models/data/errors.ts';
 import type { LabelledFiles } from '../../models/data/folder.ts';
-import { isImage, sniff, sniffLength, whyNotImage } from '../../models/data/sniff.ts';
+import { type DataKind, dataKindOf, nounOf, whyNot } from '../../models/data/kind.ts';
+import { mimeOf, sniff, sniffLength } from '../../models/data/sniff.ts';
 import { defaultSplit } from '../../models/data/split.ts';
 import type { DatasetEdit, DatasetView, Thumbnail } from '../protocol.ts';
 import type { Files } from '../session/ports.ts';
 import type { Exclusive } from '../storage/pointed.ts';
 import { type Database, onDisk } from '../storage/records.ts';
-import { datasetFolder, importPictures } from './import.ts';
+import { datasetFolder, importSamples } from './import.ts';
 import type { Pool } from './jobs.ts';
 import { PackWriter, readPlace } from './packs.ts';
 import { imageBlob } from './pictures.ts';
@@ -27,7 +28,7 @@ export interface DatasetPorts {
 /** A data set that is not there (any more). */
 export class NoDatasetError extends Error {
   override name = 'NoDatasetError';
-  readonly advice = 'Drop the pictures again, or choose another data set.';
+  readonly advice = 'Drop its files again, or choose another data set.';
 }
 
 /** A data set in memory: its record and rows, and what its edits make of them. */
@@ -41,7 +42,7 @@ export interface OpenDataset {
 const keepRemoved = 10 * 60_000;
 
 /**
- * Data sets on this machine: pictures in packs, rows and edits in records. Records are written when the bytes they
+ * Data sets on this machine: samples in packs, rows and edits in records. Records are written when the bytes they
  * name are on the disk. `changed` hears of every new view.
  */
 export class DatasetStore {
@@ -91,7 +92,7 @@ export class DatasetStore {
 
   /**
    * Copies what a drop holds into storage. `signal` stops early and keeps what was taken. Throws `StorageFullError`,
-   * leaving nothing behind, and `DataError` where no picture could be taken.
+   * leaving nothing behind, and `DataError` where no sample could be taken.
    */
   async import(
     found: LabelledFiles,
@@ -104,7 +105,7 @@ export class DatasetStore {
     return exclusive(importing(id), async () => {
       try {
         const options = { id, name, createdAt: now(), files, pool, signal, report };
-        const { record, rows } = await importPictures(found, options);
+        const { record, rows } = await importSamples(found, options);
         if (rows.length === 0) throw new NothingTaken(record.rejected);
         const tx = db.transaction(['datasets', 'samples'], 'readwrite', onDisk);
         for (const row of rows) void tx.objectStore('samples').put(row);
@@ -129,13 +130,22 @@ export class DatasetStore {
     });
   }
 
-  /** Adds a captured or pasted picture to a class, making class and data set as needed. Throws `DataError`. */
-  async addPicture(id: string | null, className: string, picture: Blob): Promise<DatasetView> {
-    const target = id ?? (await this.#makeEmpty());
-    const entry = blobEntry('the picture', picture);
+  /** Adds a captured or pasted sample to a class, making class and data set as needed. Throws `DataError`. */
+  async addSample(id: string | null, className: string, sample: Blob): Promise<DatasetView> {
+    const entry = blobEntry('the sample', sample);
     const kind = sniff(await headOf(entry, sniffLength));
-    if (!isImage(kind)) throw new DataError('The picture', whyNotImage(kind));
-    const { bytes, thumbnail } = await this.#ports.pool.inspect(() => entry.bytes(), 'The picture');
+    const own = dataKindOf(kind);
+    const wanted = id ? (await this.open(id)).record.kind : (own ?? 'image');
+    if (own !== wanted) {
+      const reason =
+        wanted === 'text' ? 'a data set of texts takes no files one by one' : whyNot[wanted](kind);
+      throw new DataError(`The ${nounOf[wanted]}`, reason);
+    }
+    const target = id ?? (await this.#makeEmpty(own));
+    const { bytes, thumbnail, seconds } = await this.#ports.pool.inspect(
+      () => entry.bytes(),
+      `The ${nounOf[own]}`,
+    );
     const hash = await sha256(bytes);
     return this.#ports.exclusive(importing(target), async () => {
       const { files } = this.#ports;
@@ -150,7 +160,16 @@ export class DatasetStore {
       const known = edited.files.classes.indexOf(name);
       const index = known < 0 ? edited.files.classes.length : known;
       const path = `${name}/added-${String(rows.length).padStart(4, '0')}.${kind === 'jpeg' ? 'jpg' : kind}`;
-      const row: StoredSample = { dataset: target, id: rows.length, path, label: -1, hash, ...place };
+      const length = seconds === undefined ? {} : { seconds };
+      const row: StoredSample = {
+        dataset: target,
+        id: rows.length,
+        path,
+        label: -1,
+        hash,
+        ...place,
+        ...length,
+      };
       const edits: StoredEdit[] = known < 0 ? [{ kind: 'add-class', name }] : [];
       edits.push({ kind: 'add-picture', sample: row.id, index });
       const next = {
@@ -173,7 +192,14 @@ export class DatasetStore {
     return this.#tell(id);
   }
 
-  /** Thumbnails of a class, in the order of its pictures. */
+  /** The file that a sample came as. */
+  async original(id: string, sample: number): Promise<Blob> {
+    const { rows } = await this.open(id);
+    const bytes = await readPlace(this.#ports.files, rows[sample].photo);
+    return new Blob([bytes as BlobPart], { type: mimeOf(sniff(bytes.subarray(0, sniffLength))) });
+  }
+
+  /** Thumbnails of a class, in the order of its samples. */
   async thumbnails(id: string, classIndex: number, from: number, count: number): Promise<Thumbnail[]> {
     const { rows, edited } = await this.open(id);
     const members = edited.labelled.filter(({ label }) => label === classIndex).slice(from, from + count);
@@ -182,6 +208,7 @@ export class DatasetStore {
         sample,
         path,
         split,
+        seconds: rows[sample].seconds ?? null,
         image: imageBlob(await readPlace(this.#ports.files, rows[sample].thumb)),
       })),
     );
@@ -243,12 +270,13 @@ export class DatasetStore {
     if (!record) throw new NoDatasetError('That data set is not in this browser any more.');
   }
 
-  async #makeEmpty(): Promise<string> {
+  async #makeEmpty(kind: DataKind): Promise<string> {
     const id = this.#ports.newId();
     const record: DatasetRecord = {
-      version: 1,
+      version: 2,
       id,
-      name: 'Captured pictures',
+      kind,
+      name: `Captured ${nounOf[kind]}s`,
       createdAt: this.#ports.now(),
       removedAt: null,
       classes: [],
@@ -269,13 +297,13 @@ export class DatasetStore {
   }
 }
 
-/** No picture of a drop could be taken; the page lists why. */
+/** No sample of a drop could be taken; the page lists why. */
 export class NothingTaken extends Error {
   override name = 'NothingTaken';
   readonly rejected: readonly Rejected[];
 
   constructor(rejected: readonly Rejected[]) {
-    super('No picture of the drop could be taken.');
+    super('No file of the drop could be taken.');
     this.rejected = rejected;
   }
 }

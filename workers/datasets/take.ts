@@ -1,6 +1,7 @@
 import { blobSource } from '../../models/checkpoints/bytes.ts';
 import { baseName, blobEntry, type FileEntry, type Rejected } from '../../models/data/entry.ts';
 import { type LabelledFiles, readLabelledFolder } from '../../models/data/folder.ts';
+import { nounOf } from '../../models/data/kind.ts';
 import { type Understanding, understand } from '../../models/data/understand.ts';
 import { readZip } from '../../models/data/zip.ts';
 import type { DatasetView, DroppedFile } from '../protocol.ts';
@@ -33,11 +34,11 @@ function dropName(paths: readonly string[]): string {
   const shared =
     parts.length > 1 && paths.every((path) => path.startsWith(`${parts[0]}/`)) ? parts[0] : undefined;
   if (shared) return shared;
-  return paths.length === 1 ? baseName(paths[0]).replace(/\.[^.]+$/, '') : 'Pictures';
+  return paths.length === 1 ? baseName(paths[0]).replace(/\.[^.]+$/, '') : 'Dropped files';
 }
 
-/** Pictures of a drop with their labels, those refused from the zip among the rejected. */
-export async function picturesOf(drop: Drop, seen: (files: number) => void): Promise<LabelledFiles> {
+/** Samples of a drop with their labels, those refused from the zip among the rejected. */
+export async function samplesOf(drop: Drop, seen: (files: number) => void): Promise<LabelledFiles> {
   const found = await readLabelledFolder(drop.entries, seen);
   return { ...found, rejected: [...drop.refused, ...found.rejected] };
 }
@@ -49,5 +50,5 @@ export function sentenceOf(view: DatasetView): string {
   const left = view.rejected.length
     ? `; ${count(view.rejected.length, 'file was', 'files were')} left out`
     : '';
-  return `${count(train + val + test, 'picture', 'pictures')} in ${count(view.classes.length, 'class', 'classes')}${left}.`;
+  return `${count(train + val + test, nounOf[view.kind], `${nounOf[view.kind]}s`)} in ${count(view.classes.length, 'class', 'classes')}${left}.`;
 }

@@ -12,10 +12,12 @@ export const fakePool: Pool = {
   size: 2,
   async inspect(read, path) {
     if (path.includes('damaged')) throw new DecodeError(path, 'this PNG cannot be decoded');
-    return { bytes: await read(), width: 4, height: 4, thumbnail: pngStart };
+    const found = { bytes: await read(), thumbnail: pngStart };
+    return path.endsWith('.wav') || path === 'The sound' ? { ...found, seconds: 1.5 } : found;
   },
-  async load(read, _, { side }) {
-    return new Float32Array(3 * side * side).fill((await read()).at(-1)!);
+  async load(read, _, want) {
+    const length = want.kind === 'audio' ? want.frames : 3 * want.side * want.side;
+    return new Float32Array(length).fill((await read()).at(-1)!);
   },
 };
 

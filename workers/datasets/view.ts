@@ -26,6 +26,7 @@ export async function editedDataset(
   store: Files,
 ): Promise<Edited> {
   const raw: LabelledFiles = {
+    kind: record.kind,
     classes: record.classes,
     samples: rows.map((row) => rawSample(row, store)),
     rejected: record.rejected,
@@ -61,9 +62,10 @@ export function viewOf(record: DatasetRecord, edited: Edited): DatasetView {
     classes[label].counts[split]++;
     counts[split]++;
   }
-  const { id, name, createdAt, bytes, rejected } = record;
+  const { id, kind, name, createdAt, bytes, rejected } = record;
   return {
     id,
+    kind,
     name,
     createdAt,
     hash: edited.hash,

@@ -3,7 +3,7 @@ import { hash32, uniform } from '../../models/data/hash.ts';
 import { linearProbe } from '../../models/methods/linearProbe.ts';
 import type { Model } from '../../models/model.ts';
 import type { Pool } from '../datasets/jobs.ts';
-import { StoredPictures } from '../datasets/pictures.ts';
+import { storedSamples } from '../datasets/pictures.ts';
 import type { DatasetStore } from '../datasets/store.ts';
 import type { NeighbourScore, ReferenceCheck, StudioEvent } from '../protocol.ts';
 import type { ReferenceWorker } from '../reference.ts';
@@ -57,7 +57,7 @@ export class Features {
     const known = this.#known.get(key);
     if (known) return { ...known, dataset: datasetId };
     const { preprocessor } = await backbones.open(backboneId);
-    const dataset = new StoredPictures(edited, rows, { files, pool }, preprocessor);
+    const dataset = storedSamples(edited, rows, { files, pool }, preprocessor);
     const session = await this.#open('neighbours', backboneId, size, dataset);
     try {
       const train = session.labelled('train');

@@ -1,12 +1,13 @@
 import type { JsonObject } from '../../models/checkpoints/folder.ts';
 import { writeSafetensors } from '../../models/checkpoints/safetensors.ts';
 import type { FileEntry } from '../../models/data/entry.ts';
+import { nounOf } from '../../models/data/kind.ts';
 import { AdapterError } from '../../models/exports/adapter.ts';
 import { readAdapter as readAdapterFiles } from '../../models/exports/adapterZip.ts';
 import { defaultBackbone } from '../../models/weights/index.ts';
 import { readSample } from '../datasets/samples.ts';
 import { type DatasetStore, NothingTaken } from '../datasets/store.ts';
-import { type Drop, lookAt, picturesOf, sentenceOf } from '../datasets/take.ts';
+import { type Drop, lookAt, samplesOf, sentenceOf } from '../datasets/take.ts';
 import type { DatasetView, DroppedFile, RunView, Storage, StudioEvent, Understood } from '../protocol.ts';
 import { type ImportedAdapter, readAdapter } from '../session/adapter.ts';
 import { type Files, StorageFullError } from '../session/ports.ts';
@@ -33,7 +34,7 @@ interface Ports {
 
 const job = 'import';
 
-/** Takes what is dropped on the page: pictures, an adapter, a backbone; and opens the bundled samples. */
+/** Takes what is dropped on the page: samples, an adapter, a backbone; and opens the bundled samples. */
 export class Intake {
   readonly #ports: Ports;
   #stop = new AbortController();
@@ -52,8 +53,9 @@ export class Intake {
     const { understanding } = drop;
     switch (understanding.kind) {
       case 'images':
+      case 'sounds':
       case 'table':
-        return this.#pictures(drop);
+        return this.#samples(drop);
       case 'adapter': {
         const run = await this.#adapter(drop);
         return {
@@ -89,22 +91,23 @@ export class Intake {
       found,
       card.title,
       this.#stop.signal,
-      this.#reporter('Opening the sample', 'pictures'),
+      this.#reporter('Opening the sample', `${nounOf[found.kind]}s`),
       own,
     );
   }
 
-  async #pictures(drop: Drop): Promise<Understood> {
+  async #samples(drop: Drop): Promise<Understood> {
     const { datasets } = this.#ports;
     await this.#room(drop.entries);
     const look = this.#reporter('Looking at files', 'files');
-    const found = await picturesOf(drop, (seen) => look(seen, drop.entries.length));
+    const found = await samplesOf(drop, (seen) => look(seen, drop.entries.length));
     if (found.samples.every(({ label }) => label < 0)) {
-      const sentence = found.notes.at(-1) ?? 'No picture with a label was found.';
+      const sentence = found.notes.at(-1) ?? `No ${nounOf[found.kind]} with a label was found.`;
       return { kind: 'nothing', sentence, rejected: found.rejected };
     }
     try {
-      const report = this.#reporter('Reading pictures', 'pictures');
+      const noun = `${nounOf[found.kind]}s`;
+      const report = this.#reporter(`Reading ${noun}`, noun);
       const dataset = await datasets.import(found, drop.name, this.#stop.signal, report);
       return { kind: 'dataset', sentence: sentenceOf(dataset), dataset };
     } catch (error) {
@@ -121,7 +124,7 @@ export class Intake {
     if (needed <= free) return;
     const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
     throw new StorageFullError(
-      `The pictures have ${gigabytes(needed)}, and this browser leaves ${gigabytes(Math.max(0, free))} for them.`,
+      `The files have ${gigabytes(needed)}, and this browser leaves ${gigabytes(Math.max(0, free))} for them.`,
     );
   }
 

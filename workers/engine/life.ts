@@ -1,7 +1,7 @@
 import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
-import { StoredPictures } from '../datasets/pictures.ts';
+import { storedSamples } from '../datasets/pictures.ts';
 import type { DatasetStore } from '../datasets/store.ts';
 import { toStudioError } from '../errors.ts';
 import type { EvalPoint, RunCurves, RunState, RunView, StepPoint, StudioEvent } from '../protocol.ts';
@@ -164,7 +164,7 @@ export class Life {
     const { rows, edited } = await datasets.at(plan.dataset, record.edits);
     if (edited.hash !== record.datasetHash)
       throw new DataChangedError(`The data set of "${record.view.name}" is not the one it began with.`);
-    const dataset = new StoredPictures(edited, rows, { files, pool }, backbone.preprocessor);
+    const dataset = storedSamples(edited, rows, { files, pool }, backbone.preprocessor);
     const folder = `${runFolder(this.#id)}checkpoints`;
     this.#features = { from: 0, at: 0, done: 0 };
     return trainer.open({

@@ -2,7 +2,7 @@ import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { Method } from '../../models/methods/method.ts';
 import type { DatasetStore } from '../datasets/store.ts';
-import type { Estimate, RunPlan, Split } from '../protocol.ts';
+import type { DatasetView, Estimate, RunPlan, Split } from '../protocol.ts';
 import { completeSettings, defaultSettings, SettingsError } from '../settings.ts';
 import type { Backbones, OpenBackbone } from './backbones.ts';
 import { estimateOf } from './estimate.ts';
@@ -37,16 +37,18 @@ export class Plans {
     );
   }
 
-  /** A plan with every setting there, checked. Throws `SettingsError`. */
+  /** A plan with every setting there, checked. Throws `SettingsError` or `KindError`. */
   async complete(plan: RunPlan): Promise<RunPlan & { settings: Settings }> {
     const method = methodById(plan.method);
     const defaults = await this.defaults(plan.dataset, plan.backbone, method);
     const settings = completeSettings(method, plan.settings, defaults);
-    checkSize(await this.#ports.backbones.open(plan.backbone), settings);
+    const backbone = await this.#ports.backbones.open(plan.backbone);
+    checkSize(backbone, settings);
+    if (plan.dataset) checkKind(backbone, await this.#ports.datasets.view(plan.dataset));
     return { ...plan, settings };
   }
 
-  /** Throws what does not fit: `SettingsError`, `MethodError`, `NoDatasetError`. */
+  /** Throws what does not fit: `SettingsError`, `KindError`, `MethodError`, `NoDatasetError`. */
   async estimate(plan: RunPlan): Promise<Estimate> {
     const { backbones, datasets, trainer, speeds } = this.#ports;
     trainer.accept(methodById(plan.method));
@@ -69,12 +71,25 @@ export class Plans {
   }
 }
 
+/** A data set of another kind than the backbone reads. */
+export class KindError extends Error {
+  override name = 'KindError';
+}
+
+function checkKind({ card }: OpenBackbone, { name, kind }: DatasetView): void {
+  if (kind === card.modality) return;
+  throw new KindError(
+    `“${name}” holds ${samplesOf[kind]}, and ${card.title} reads ${samplesOf[card.modality]}. Choose a backbone for ${samplesOf[kind]}, or another data set.`,
+  );
+}
+
 const samplesOf = { image: 'pictures', text: 'texts', audio: 'sounds' } as const;
 
 function checkSize({ card, model }: OpenBackbone, settings: Settings): void {
   const { min, max, multiple, unit } = card.size;
   const size = model.sizeIn(settings);
-  if (size >= min && size <= max && size % multiple === 0) return;
+  const steps = size / multiple;
+  if (size >= min && size <= max && Math.abs(steps - Math.round(steps)) < 1e-6) return;
   const near = Math.min(max, Math.max(min, Math.round(size / multiple) * multiple));
   throw new SettingsError(
     `${card.title} takes ${samplesOf[card.modality]} of ${min} to ${max} ${unit} in steps of ${multiple}, and ${size} is none of these. Try ${near}.`,

@@ -1,7 +1,12 @@
-import { withImageSize } from '../../models/data/preprocess.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
-import { imageBlob, StoredPictures } from '../datasets/pictures.ts';
+import {
+  imageBlob,
+  type StoredSamples,
+  storedSamples,
+  wantedPicture,
+  wantedSound,
+} from '../datasets/pictures.ts';
 import { type DatasetStore, NoDatasetError, type OpenDataset } from '../datasets/store.ts';
 import type {
   MaskEdit,
@@ -106,7 +111,7 @@ export class Results {
         const test = made.split === 'test' ? { test: made.score } : {};
         await this.#ports.runs.change(id, { report }, { ...test, probe: made.baseScore });
       }
-      const dataset = await this.#pictures(record);
+      const dataset = await this.#samples(record);
       const mistakes = await Promise.all(
         report.mistakes.map(async (mistake) => ({
           ...mistake,
@@ -164,22 +169,24 @@ export class Results {
     });
   }
 
-  predict(id: string, picture: Blob): Promise<Prediction> {
+  predict(id: string, sample: Blob): Promise<Prediction> {
     return this.#alone(async () => {
       const record = this.#ports.runs.get(id);
       const session = await this.#open(record, 'none');
       const { files, pool, backbones, tick } = this.#ports;
       const backbone = await backbones.open(record.view.plan.backbone);
-      const side = session.options.settings.image_size as number;
-      const preprocessor = withImageSize(backbone.preprocessor, side);
-      const read = async () => new Uint8Array(await picture.arrayBuffer());
-      const [pixels, { thumbnail }] = await Promise.all([
-        pool.load(read, 'The picture', { preprocessor, side, view: null }),
-        pool.inspect(read, 'The picture'),
+      const { model, preprocessor } = backbone;
+      const size = model.sizeIn(session.options.settings);
+      const sound = model.backbone.modality === 'audio';
+      const what = sound ? 'The sound' : 'The picture';
+      const read = async () => new Uint8Array(await sample.arrayBuffer());
+      const [values, { thumbnail }] = await Promise.all([
+        pool.load(read, what, sound ? wantedSound(preprocessor, size) : wantedPicture(preprocessor, size)),
+        pool.inspect(read, what),
       ]);
       const begun = tick();
       const { knobs } = await this.#progress(record, session);
-      const { logits, features } = await session.predict({ pixels }, knobs);
+      const { logits, features } = await session.predict(sound ? { mel: values } : { pixels: values }, knobs);
       const ms = tick() - begun;
       const probe = await loadProbe(files, id);
       return {
@@ -295,23 +302,23 @@ export class Results {
     return session;
   }
 
-  /** The run's pictures; null for an adapter made elsewhere, or where a data set that is only wished for is gone. */
-  async #data(record: RunRecord, needed: boolean): Promise<StoredPictures | null> {
+  /** The run's samples; null for an adapter made elsewhere, or where a data set that is only wished for is gone. */
+  async #data(record: RunRecord, needed: boolean): Promise<StoredSamples | null> {
     if (record.datasetHash === null) return null;
     try {
-      return await this.#pictures(record);
+      return await this.#samples(record);
     } catch (error) {
       if (error instanceof NoDatasetError && !needed) return null;
       throw error;
     }
   }
 
-  async #pictures(record: RunRecord): Promise<StoredPictures> {
+  async #samples(record: RunRecord): Promise<StoredSamples> {
     const { datasets, backbones, files, pool } = this.#ports;
     const { plan } = record.view;
     const { rows, edited }: OpenDataset = await datasets.at(plan.dataset, record.edits);
     const { preprocessor } = await backbones.open(plan.backbone);
-    return new StoredPictures(edited, rows, { files, pool }, preprocessor);
+    return storedSamples(edited, rows, { files, pool }, preprocessor);
   }
 }
 

@@ -158,8 +158,8 @@ export class Engine implements Studio {
     return (await this.#ready()).datasets.undo(id);
   }
 
-  async addPicture(id: string | null, className: string, picture: Blob): Promise<DatasetView> {
-    return (await this.#ready()).datasets.addPicture(id, className, picture);
+  async addSample(id: string | null, className: string, sample: Blob): Promise<DatasetView> {
+    return (await this.#ready()).datasets.addSample(id, className, sample);
   }
 
   async removeDataset(id: string): Promise<void> {
@@ -172,6 +172,10 @@ export class Engine implements Studio {
 
   async thumbnails(id: string, classIndex: number, from: number, count: number): Promise<Thumbnail[]> {
     return (await this.#ready()).datasets.thumbnails(id, classIndex, from, count);
+  }
+
+  async original(id: string, sample: number): Promise<Blob> {
+    return (await this.#ready()).datasets.original(id, sample);
   }
 
   async neighbours(dataset: string, backbone: string, imageSize: number): Promise<NeighbourScore> {
@@ -280,11 +284,11 @@ export class Engine implements Studio {
   async cancel(job: string): Promise<void> {
     const { intake, hub, features } = await this.#ready();
     intake.cancel(job);
+    hub.cancel(job);
     features.cancel(job);
   }
 
   #ready(): Promise<Parts> {
-    hub.cancel(job);
     if (!this.#parts) throw new Error('The engine was asked before it was opened.');
     return this.#parts;
   }
@@ -314,11 +318,11 @@ async function assemble(ports: EnginePorts, listen: (event: StudioEvent) => void
   const results = new Results({ ...common, runs: store, report });
   const runs = new Runs({ ...common, ...ports, reference, runs: store, speeds, plans, results });
   const intake = new Intake({ ...common, ...ports, runs: store });
+  const hub = new HubIntake({ ...common, ...ports });
   const features = new Features({ ...common, reference, newId: ports.newId });
   const alone = await tabs.isIdle(trainerLock);
   await store.load(alone);
   await datasets.tidy(tabs.isIdle);
-  const hub = new HubIntake({ ...common, ...ports });
   await backbones.tidy();
   void ports.outdated.then((error) => tell({ kind: 'notice', error }));
   tabs.hear((event) => {

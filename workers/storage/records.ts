@@ -7,7 +7,7 @@ import type { Pointer, Pointers } from './pointed.ts';
 export interface Schema extends DBSchema {
   files: { key: string; value: Pointer };
   datasets: { key: string; value: DatasetRecord };
-  /** A row for each picture of each data set. */
+  /** A row for each sample of each data set. */
   samples: { key: [string, number]; value: StoredSample };
   runs: { key: string; value: RunRecord };
   backbones: { key: string; value: BackboneRecord };
@@ -31,20 +31,24 @@ export interface BackboneRecord {
 export type Database = IDBPDatabase<Schema>;
 
 /** Names the database's shape; each step of `upgrade` brings an older one to the next. */
-const shape = 1;
+const shape = 2;
 
 /**
  * Opens the records. `blocking` is called when another tab, with a newer page, waits to change the database's shape.
  */
 export async function openRecords(name = 'graft', blocking: () => void = () => undefined): Promise<Database> {
   return openDB<Schema>(name, shape, {
-    upgrade(db, from) {
+    async upgrade(db, from, _, tx) {
       if (from < 1) {
         db.createObjectStore('files', { keyPath: 'name' });
         db.createObjectStore('datasets', { keyPath: 'id' });
         db.createObjectStore('samples', { keyPath: ['dataset', 'id'] });
         db.createObjectStore('runs', { keyPath: 'id' });
         db.createObjectStore('backbones', { keyPath: 'id' });
+      } else if (from < 2) {
+        // Data sets were of pictures alone, and did not say so.
+        for await (const cursor of tx.objectStore('datasets'))
+          await cursor.update({ ...cursor.value, version: 2, kind: 'image' });
       }
     },
     blocking(_, __, event) {

@@ -10,6 +10,8 @@ import { Network } from '../backbone/Network.tsx';
 import { useCapture } from './capture.ts';
 import styles from './data.module.css';
 
+const nouns = { image: 'pictures', audio: 'sounds', text: 'texts' } as const;
+
 /** The first screen: what may be dropped, one sample to try, and the backbone that stands ready. */
 export function Invitation() {
   const { catalogue, status } = useMachine();
@@ -41,7 +43,7 @@ export function Invitation() {
               <h2>{sample.title}</h2>
               <p>{sample.about}</p>
               <p className={styles['quiet']}>
-                {count(sample.images)} images, {sample.classes} classes, {sample.licence}
+                {count(sample.count)} {nouns[sample.kind]}, {sample.classes} classes, {sample.licence}
               </p>
             </div>
             <Button

@@ -4,7 +4,7 @@ import type { DatasetView } from '../../../workers/protocol.ts';
 import { Button, IconButton } from '../../parts/Button.tsx';
 import { ErrorNote } from '../../parts/ErrorNote.tsx';
 import parts from '../../parts/parts.module.css';
-import { addPicture } from '../../stores/data.ts';
+import { addSample } from '../../stores/data.ts';
 import { plural } from '../../text/format.ts';
 import { frame, useCamera } from './camera.ts';
 import { useCapture } from './capture.ts';
@@ -28,7 +28,7 @@ export function Webcam({ dataset }: { dataset: DatasetView | null }) {
       while (running) {
         const began = performance.now();
         const picture = video.current && (await frame(video.current));
-        const grown = picture && (await addPicture(target.current, name, picture));
+        const grown = picture && (await addSample(target.current, name, picture));
         if (grown) {
           target.current = grown.id;
           setTaken((n) => n + 1);

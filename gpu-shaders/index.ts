@@ -21,6 +21,7 @@ export * from './graph/split.ts';
 export * from './graph/tensor.ts';
 export * from './ops/activations.ts';
 export * from './ops/attention.ts';
+export { plainAttention } from './ops/attentionPlain.ts';
 export * from './ops/classify.ts';
 export * from './ops/columns.ts';
 export * from './ops/compare.ts';

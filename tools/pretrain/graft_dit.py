@@ -142,7 +142,7 @@ def train(steps: int, kind: str, peak: float, compiled: bool, state_file: Path) 
         state_file.with_suffix(".new").replace(state_file)
 
     forward = torch.compile(model) if compiled else model
-    total, saved_at = torch.zeros(()), time.time()
+    total, counted, saved_at = torch.zeros(()), 0, time.time()
     for done in range(done + 1, steps + 1):
         began = time.time()
         x, t, labels, velocity = noised.batch(BATCH)
@@ -157,17 +157,18 @@ def train(steps: int, kind: str, peak: float, compiled: bool, state_file: Path) 
         kept = min(EMA, (1 + done) / (10 + done))
         torch._foreach_lerp_(list(ema.parameters()), [p.detach() for p in model.parameters()], 1 - kept)
         total += loss.detach()
+        counted += 1
         spent += time.time() - began
         if done % 100 == 0 or done == steps:
-            row = {"step": done, "train": round(total.item() / 100, 5), "seconds": round(spent, 1)}
+            row = {"step": done, "train": round(total.item() / counted, 5), "seconds": round(spent, 1)}
             if done % 500 == 0 or done == steps:
                 row["heldOut"] = round(held_out_loss(ema, asked), 5)
             curve.append(row)
-            total.zero_()
+            total, counted = torch.zeros(()), 0
             print(json.dumps(row), flush=True)
-            if time.time() - saved_at > SAVE_SECONDS or done == steps:
-                save()
-                saved_at = time.time()
+        if time.time() - saved_at > SAVE_SECONDS or done == steps:
+            save()
+            saved_at = time.time()
 
 
 @torch.no_grad()

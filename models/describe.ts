@@ -130,4 +130,6 @@ export interface MethodCard {
   settings: Setting[];
   /** Channels its runs fill, named as in `Channel`. */
   channels: string[];
+  /** Why it cannot be folded into the weights, so that it costs time at every use. */
+  unmergeable?: string;
 }

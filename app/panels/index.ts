@@ -5,6 +5,7 @@
 import type { ComponentType } from 'react';
 import { ComparePanel } from './compare/ComparePanel.tsx';
 import { LogPanel } from './log/LogPanel.tsx';
+import { MergePanel } from './merge/MergePanel.tsx';
 import { ProfilePanel } from './profile/ProfilePanel.tsx';
 import { RankPanel } from './rank/RankPanel.tsx';
 import { SparsityPanel } from './sparsity/SparsityPanel.tsx';
@@ -21,6 +22,7 @@ export const panels: Panel[] = [
   { id: 'rank', title: 'Rank', channels: ['spectrum'], View: RankPanel },
   { id: 'sparsity', title: 'Sparsity', channels: ['mask'], View: SparsityPanel },
   { id: 'compare', title: 'Compare', channels: [], View: ComparePanel },
+  { id: 'merge', title: 'Merge', channels: [], View: MergePanel },
   { id: 'profile', title: 'Profile', channels: [], View: ProfilePanel },
   { id: 'log', title: 'Log', channels: [], View: LogPanel },
 ];

@@ -8,12 +8,14 @@ export function useTrainBlock(): string | null {
   const whole = usePlan((s) => planOf(s) !== null);
   const method = usePlan((s) => s.method);
   const dataset = usePlan((s) => s.dataset);
+  const unfit = usePlan((s) => s.error !== null);
   const starting = useRuns((s) => s.starting);
   if (status === 'opening') return 'The engine is opening.';
   if (status === 'failed') return 'The engine did not open.';
   if (!dataset) return 'Add pictures first, or try the sample.';
   if (!whole) return 'Choose a backbone and a method.';
   if (method && !trains(machine, method)) return 'This method needs WebGPU. A linear probe works without it.';
+  if (unfit) return 'These settings do not fit: the cost says why.';
   if (starting) return 'Starting…';
   return null;
 }

@@ -1,6 +1,7 @@
 import { create } from 'zustand';
+import { persist } from 'zustand/middleware';
 import type { RunView } from '../../workers/protocol.ts';
-import type { FigureKey } from '../panels/compare/figures.ts';
+import { type FigureKey, figures } from '../panels/compare/figures.ts';
 import type { Sort } from '../panels/compare/tables.ts';
 import { hasResult } from './runs.ts';
 import { useView } from './view.ts';
@@ -14,13 +15,30 @@ interface CompareState {
   curve: 'accuracy' | 'loss';
 }
 
-export const useCompare = create<CompareState>()(() => ({
-  picked: null,
-  sort: null,
-  x: 'parameters',
-  y: 'test',
-  curve: 'accuracy',
-}));
+export const useCompare = create<CompareState>()(
+  persist((): CompareState => ({ picked: null, sort: null, x: 'parameters', y: 'test', curve: 'accuracy' }), {
+    name: 'graft-compare',
+    version: 1,
+    migrate: (stored) => mendCompare(stored) as CompareState,
+    merge: (stored, now) => ({ ...now, ...mendCompare(stored) }),
+  }),
+);
+
+/** Keeps what is well formed of a stored comparison. */
+export function mendCompare(stored: unknown): Partial<CompareState> {
+  if (typeof stored !== 'object' || stored === null) return {};
+  const { picked, sort, x, y, curve } = stored as Record<string, unknown>;
+  const key = (value: unknown) => figures.find((f) => f.key === value)?.key;
+  const kept: Partial<CompareState> = {};
+  if (Array.isArray(picked) && picked.every((id) => typeof id === 'string')) kept.picked = picked;
+  const { key: column, down } = (sort ?? {}) as Record<string, unknown>;
+  if (typeof column === 'string' && typeof down === 'boolean') kept.sort = { key: column, down };
+  const [across, up] = [key(x), key(y)];
+  if (across) kept.x = across;
+  if (up) kept.y = up;
+  if (curve === 'loss' || curve === 'accuracy') kept.curve = curve;
+  return kept;
+}
 
 /** Trained to an end here. */
 export const isFinished = (run: RunView): boolean => hasResult(run) && run.state !== 'imported';

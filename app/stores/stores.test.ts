@@ -1,11 +1,13 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { EvalPoint, StepPoint } from '../../workers/protocol.ts';
 import { FakeStudio } from '../testing/fakeStudio.ts';
+import { mendCompare } from './compare.ts';
 import { asStudioError } from './connection.ts';
 import { append, columns, emptyCurves } from './curves.ts';
 import { edit, openSample, removeDataset, take, undoEdit, useData } from './data.ts';
 import { open, receive } from './events.ts';
 import { trains, useMachine } from './machine.ts';
+import { cutMerge, mergeable, mergeRuns, useMerge, weigh } from './merge.ts';
 import { formOf, mendPlan, planOf, settingsOf, splitForm, turn, usePlan } from './plan.ts';
 import {
   canResume,
@@ -207,4 +209,37 @@ it('keeps at most five knobs in sight and loses none', async () => {
   expect(primary).toHaveLength(5);
   expect(primary.length + folded.length).toBe(form.length);
   expect(splitForm([...form, ...form].map((s) => ({ ...s, primary: true }))).primary).toHaveLength(5);
+});
+
+describe('the comparison', () => {
+  it('keeps what is well formed of what was chosen before', () => {
+    expect(
+      mendCompare({
+        picked: ['a'],
+        sort: { key: 'test', down: true },
+        x: 'file',
+        y: 'beauty',
+        curve: 'loss',
+      }),
+    ).toEqual({ picked: ['a'], sort: { key: 'test', down: true }, x: 'file', curve: 'loss' });
+    expect(mendCompare({ picked: 'a', sort: { key: 1 } })).toEqual({});
+    expect(mendCompare(null)).toEqual({});
+  });
+});
+
+describe('a merge', () => {
+  it('adds runs of one backbone with even shares, and asks again for every weight and cut', async () => {
+    await open(new FakeStudio('compare', 1));
+    const { runs } = useRuns.getState();
+    expect(mergeable(runs, []).length).toBe(runs.length);
+    mergeRuns(['c2', 'c3']);
+    expect(mergeable(runs, useMerge.getState().parts).some((run) => run.id === 'c2')).toBe(false);
+    expect(useMerge.getState().parts.map((p) => p.weight)).toEqual([0.5, 0.5]);
+    await vi.waitFor(() => expect(useMerge.getState().found?.width).toBe(6));
+    weigh('c3', -0.2);
+    cutMerge(3);
+    await vi.waitFor(() => expect(useMerge.getState().found?.width).toBe(3));
+    expect(useMerge.getState()).toMatchObject({ busy: false, whole: 6, error: null });
+    expect(useMerge.getState().found!.scores.map((s) => s.run)).toEqual(['c2', 'c3']);
+  });
 });

@@ -101,13 +101,28 @@ export function cutOf(run: P.RunView, ranks: Record<string, number>): P.RankCut 
   };
 }
 
-/** One weight in fifty of each module, drawn at random. */
-export function masksOf(run: P.RunView): P.MaskView[] {
+/** Masks after a criterion was chosen; a good one costs little. */
+export function renewed(run: P.RunView, { paths, criterion, density, seed }: P.MaskRenewal): P.MaskEdited {
+  const fresh = masksOf(run, { share: density / 100, seed: seed + 11, lines: criterion === 'structured' });
+  const masks = masksOf(run).map((m, i) => (paths === null || paths.includes(m.path) ? fresh[i]! : m));
+  return { masks, before: wilson(131, 150), after: wilson(criterion === 'random' ? 112 : 124, 150) };
+}
+
+/** One weight in fifty of each module, drawn at random, or in whole rows. */
+export function masksOf(
+  run: P.RunView,
+  { share = 0.02, seed = 7, lines = false }: { share?: number; seed?: number; lines?: boolean } = {},
+): P.MaskView[] {
   const card = backbones.find((b) => b.id === run.plan.backbone)!;
-  const draw = random(7);
+  const draw = random(seed);
   return targeted(card, run.plan.settings['target_modules'] as string[]).map((m) => {
     const [rows, columns] = [m.shape[0]!, m.shape[1]!];
-    const marked = Array.from({ length: rows * columns }, (_, i) => i).filter(() => draw() < 0.02);
+    const whole = new Set(
+      Array.from({ length: Math.max(1, Math.round(rows * share)) }, () => Math.floor(draw() * rows)),
+    );
+    const marked = Array.from({ length: rows * columns }, (_, i) => i).filter((i) =>
+      lines ? whole.has(Math.floor(i / columns)) : draw() < share,
+    );
     return { path: m.path, rows, columns, indices: Uint32Array.from(marked) };
   });
 }

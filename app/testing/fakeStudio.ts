@@ -1,67 +1,28 @@
 import type * as P from '../../workers/protocol.ts';
 import { backbones, catalogue } from './fakeCatalogue.ts';
-import { applyEdit, fashion, recount, understand, wilson } from './fakeData.ts';
+import { fashion, understand, wilson } from './fakeData.ts';
+import { clone, FakeDatasets, wait } from './fakeDatasets.ts';
 import { estimateOf } from './fakeEstimate.ts';
-import { picture } from './fakePictures.ts';
+import { extraUseOf, mergeOf } from './fakeMerge.ts';
 import { compared, queueOf, reachedOf, waiting } from './fakeRuns.ts';
-import { cutOf, grow, masksOf, profileOf, reportOf, sharesOf, spectraOf } from './fakeScores.ts';
-
-/** Where the stand-in begins: each is a state of the studio that a picture or a test wants. */
-export type Scene =
-  | 'empty'
-  | 'data'
-  | 'running'
-  | 'paused'
-  | 'sparse'
-  | 'compare'
-  | 'queue'
-  | 'done'
-  | 'interrupted'
-  | 'failed'
-  | 'imported'
-  | 'nogpu'
-  | 'lost'
-  | 'opening'
-  | 'broken'
-  | 'importing';
+import { deviceLost, machineOf, outOfMemory, type Scene } from './fakeScenes.ts';
+import { cutOf, grow, masksOf, profileOf, renewed, reportOf, sharesOf, spectraOf } from './fakeScores.ts';
 
 const STEPS = 280;
-const storedOf = (title: string): P.StoredBackbone => ({
-  id: `hub-${title}`,
-  title,
-  source: `${title}, commit 1234567890ab, from https://hub.example`,
-  bytes: 9.1e7,
-  missingBytes: 0,
-  runs: 1,
-  request: null,
-});
-const clone = <T>(value: T): T => structuredClone(value);
-const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** An engine that computes nothing and answers everything, in the page, on a timer. */
-export class FakeStudio implements P.Studio {
-  private listen: (event: P.StudioEvent) => void = () => undefined;
-  private sets = new Map<string, P.DatasetView[]>();
-  private removed = new Map<string, P.DatasetView[] | P.RunView>();
+export class FakeStudio extends FakeDatasets implements P.Studio {
   private list = new Map<string, P.RunView>();
   private points = new Map<string, P.RunCurves>();
   private timers = new Map<string, ReturnType<typeof setInterval>>();
-  private stored: P.StoredBackbone[] = [
-    storedOf('example/small-vit'),
-    {
-      ...storedOf('example/large-vit'),
-      missingBytes: 2.1e8,
-      request: { model: 'example/large-vit', hub: '' },
-    },
-  ];
-  private gone: P.StoredBackbone[] = [];
-  private edits = 0;
   private moves = false;
 
   constructor(
     private scene: Scene = 'empty',
-    private tickMs = 100,
-  ) {}
+    tickMs = 100,
+  ) {
+    super(tickMs);
+  }
 
   async open(listen: (event: P.StudioEvent) => void): Promise<P.Machine> {
     this.listen = listen;
@@ -72,25 +33,7 @@ export class FakeStudio implements P.Studio {
         advice: 'Close other pages that use the GPU, then reload this one.',
       });
     this.prepare();
-    const none = this.scene === 'nogpu';
-    return {
-      backend: none ? 'wasm' : 'webgpu',
-      adapter: none ? '' : 'Example vendor, example architecture',
-      software: false,
-      features: none ? [] : ['shader-f16', 'subgroups', 'timestamp-query'],
-      limits: { maxBufferBytes: none ? 0 : 2 ** 31, maxBindingBytes: none ? 0 : 2 ** 30 },
-      crossOriginIsolated: true,
-      storage: await this.storage(),
-      ...(none
-        ? {
-            noWebGpu: {
-              name: 'NoWebGpu',
-              message: 'This browser has WebGPU, but found no adapter it may use.',
-              advice: 'Turn hardware acceleration on in the browser’s settings and reload.',
-            },
-          }
-        : {}),
-    };
+    return machineOf(this.scene, await this.storage());
   }
 
   private prepare(): void {
@@ -133,12 +76,7 @@ export class FakeStudio implements P.Studio {
     if (scene === 'paused') make('r1', 'fashion, rank 8', 'paused', 120, 60_000);
     if (scene === 'failed') {
       const run = make('r1', 'fashion, rank 64', 'failed', 12, 60_000);
-      run.error = {
-        name: 'OutOfMemory',
-        message: 'The GPU ran out of memory at step 12: the plan needs 6.1 GB, the device has 4.0 GB.',
-        advice:
-          'Lower the batch size to 8 or the picture size to 160, and train again. The data and the knobs are kept.',
-      };
+      run.error = outOfMemory;
     }
     if (scene === 'running' || scene === 'lost' || scene === 'queue')
       this.start(make('r1', 'fashion, rank 8', 'running', 120, 30_000));
@@ -146,20 +84,7 @@ export class FakeStudio implements P.Studio {
       const run = make('r2', 'signs-lora-r8', 'imported', STEPS, 60_000);
       delete run.probe;
     }
-    if (scene === 'lost')
-      setTimeout(
-        () =>
-          this.listen({
-            kind: 'device-lost',
-            recovered: true,
-            error: {
-              name: 'DeviceLost',
-              message: 'The GPU device was lost (the driver restarted) and was opened again.',
-              advice: 'The run went on from its last checkpoint, step 112. Nothing needs doing.',
-            },
-          }),
-        50,
-      );
+    if (scene === 'lost') setTimeout(() => this.listen(deviceLost), 50);
   }
 
   catalogue = async () => clone(catalogue);
@@ -210,97 +135,6 @@ export class FakeStudio implements P.Studio {
     this.sets.set(dataset.id, [dataset]);
     return clone(dataset);
   }
-  async datasets() {
-    return [...this.sets.values()].map((history) => clone(history.at(-1)!));
-  }
-
-  async editDataset(id: string, edit: P.DatasetEdit): Promise<P.DatasetView> {
-    const d = clone(this.sets.get(id)!.at(-1)!);
-    applyEdit(d, edit);
-    return this.push(id, d);
-  }
-  private push(id: string, d: P.DatasetView): P.DatasetView {
-    const next = { ...recount(d), hash: `h${++this.edits}`, canUndo: true };
-    this.sets.get(id)!.push(next);
-    return clone(next);
-  }
-  async undoDatasetEdit(id: string) {
-    const history = this.sets.get(id)!;
-    if (history.length > 1) history.pop();
-    return clone({ ...history.at(-1)!, canUndo: history.length > 1 });
-  }
-  async addSample(id: string | null, className: string) {
-    if (id === null) {
-      id = `d${++this.edits}`;
-      this.sets.set(id, [{ ...fashion(), id, name: 'Webcam', classes: [], rejected: [], notes: [] }]);
-    }
-    const d = clone(this.sets.get(id)!.at(-1)!);
-    let c = d.classes.find((k) => k.name === className);
-    if (!c) {
-      c = { index: 0, name: className, counts: { train: 0, val: 0, test: 0 } };
-      d.classes.push(c);
-    }
-    c.counts.train++;
-    return this.push(id, d);
-  }
-  async removeDataset(id: string) {
-    this.removed.set(id, this.sets.get(id)!);
-    this.sets.delete(id);
-  }
-  async restoreDataset(id: string) {
-    const kept = this.removed.get(id) as P.DatasetView[];
-    this.sets.set(id, kept);
-    return clone(kept.at(-1)!);
-  }
-  async original(): Promise<Blob> {
-    return picture(0, 0);
-  }
-  async thumbnails(id: string, classIndex: number, from: number, count: number): Promise<P.Thumbnail[]> {
-    const c = this.sets.get(id)!.at(-1)!.classes[classIndex]!;
-    const n = Math.max(0, Math.min(count, c.counts.train + c.counts.val + c.counts.test - from));
-    return Promise.all(
-      Array.from({ length: n }, async (_, i) => {
-        const at = from + i;
-        const split = at < c.counts.train ? 'train' : at < c.counts.train + c.counts.val ? 'val' : 'test';
-        return {
-          sample: classIndex * 1000 + at,
-          path: `${c.name}/${at}.png`,
-          split,
-          seconds: null,
-          image: await picture(classIndex, at),
-        } as const;
-      }),
-    );
-  }
-  async loadFromHub({ model }: P.HubRequest) {
-    for (let i = 0; i < 10; i++) {
-      const progress = { phase: 'Loading from the hub', done: i * 9e6, total: 9e7, unit: 'bytes' };
-      const pace = { perSecond: 9e6, secondsLeft: 10 - i };
-      this.listen({ kind: 'progress', job: 'hub', progress: { ...progress, ...pace } });
-      await wait(this.tickMs);
-    }
-    this.stored.push(storedOf(model));
-    return { ...backbones[0]!, title: model };
-  }
-
-  async storedBackbones() {
-    return clone(this.stored);
-  }
-
-  async removeBackbone(id: string) {
-    this.gone = this.stored.filter((b) => b.id === id);
-    this.stored = this.stored.filter((b) => b.id !== id);
-  }
-
-  async restoreBackbone() {
-    this.stored.push(...this.gone);
-  }
-
-  async neighbours(dataset: string, backbone: string): Promise<P.NeighbourScore> {
-    await wait(this.tickMs * 3);
-    return { ...wilson(106, 150), dataset, backbone, k: 5 };
-  }
-
   private settings(method: string) {
     const card = catalogue.methods.find((m) => m.id === method)!;
     return Object.fromEntries([...card.settings, ...catalogue.training].map((s) => [s.key, s.default]));
@@ -328,6 +162,7 @@ export class FakeStudio implements P.Studio {
         peakBytes: cost.memory.total,
         fileBytes: cost.fileBytes,
         stepMs: null,
+        extraUse: extraUseOf(plan.method),
       },
       classes: dataset.classes.map((c) => c.name),
       createdAt: Date.now(),
@@ -492,6 +327,10 @@ export class FakeStudio implements P.Studio {
     await wait(this.tickMs);
     return { masks: masksOf(this.list.get(id)!), before: null, after: null };
   }
+  async renewMasks(id: string, renewal: P.MaskRenewal): Promise<P.MaskEdited> {
+    await wait(this.tickMs * 3);
+    return renewed(this.list.get(id)!, renewal);
+  }
   async cutRanks(id: string, ranks: Record<string, number>): Promise<P.RankCut> {
     await wait(this.tickMs);
     return cutOf(this.list.get(id)!, ranks);
@@ -518,10 +357,33 @@ export class FakeStudio implements P.Studio {
       zip: new Blob([new Uint8Array(1_634_000)]),
     };
   }
-  async exportOnnx(id: string): Promise<P.OnnxDownload> {
+  async exportOnnx(id: string): Promise<P.ModelDownload> {
     await wait(this.tickMs);
     const name = this.list.get(id)!.name.replaceAll(/[^a-z0-9]+/gi, '-');
-    return { name: `${name}.onnx`, onnx: new Blob([new Uint8Array(7_100_000)]), kept: null };
+    return { name: `${name}.onnx`, file: new Blob([new Uint8Array(7_100_000)]), kept: null };
+  }
+  async exportMerged(id: string): Promise<P.ModelDownload> {
+    const { name, file } = await this.exportOnnx(id);
+    return { name: name.replace('.onnx', '-model.zip'), file, kept: null };
+  }
+  async previewMerge(parts: P.MergePart[], rank: number | null): Promise<P.MergePreview> {
+    await wait(this.tickMs);
+    return mergeOf(
+      parts.map(({ run, weight }) => ({ run: this.list.get(run)!, weight })),
+      rank,
+    );
+  }
+  async exportMerge(
+    parts: P.MergePart[],
+    { as }: { as: 'adapter' | 'model' | 'onnx' },
+  ): Promise<P.ModelDownload> {
+    await wait(this.tickMs);
+    const name = `merged-${parts.length}-adapters`;
+    return {
+      name: as === 'onnx' ? `${name}.onnx` : `${name}.zip`,
+      file: new Blob([new Uint8Array(90_000)]),
+      kept: null,
+    };
   }
   async check(): Promise<P.ReferenceCheck> {
     await wait(this.tickMs * 5);

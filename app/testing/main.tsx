@@ -4,7 +4,8 @@ import { createRoot } from 'react-dom/client';
 import { Studio } from '../shell/Studio.tsx';
 import { open } from '../stores/events.ts';
 import { type Place, useView } from '../stores/view.ts';
-import { FakeStudio, type Scene } from './fakeStudio.ts';
+import type { Scene } from './fakeScenes.ts';
+import { FakeStudio } from './fakeStudio.ts';
 
 // `?scene=done&place=result` opens the page in that state; `tick` slows or quickens its clock.
 const ask = new URLSearchParams(location.search);

@@ -58,9 +58,13 @@ export function formOf(parts: readonly Part[]): Form {
 
 /**
  * Σ wᵢ sᵢ Bᵢ Aᵢ of each module: the factors one beside the other, of rank r₁ + r₂ + …, exactly; or the nearest update of
- * rank `rank` (Eckart and Young, 1936).
+ * rank `rank` (Eckart and Young, 1936), which where `wide` has as many rows as the sum before it, the others being zero.
  */
-export function addLowRank(parts: readonly Part[], rank: number | null = null): LowRankUpdate[] {
+export function addLowRank(
+  parts: readonly Part[],
+  rank: number | null = null,
+  wide = false,
+): LowRankUpdate[] {
   const found = new Map<string, LowRankUpdate>();
   for (const { method, attachment, settings, tensors, weight } of parts)
     for (const update of method.toLowRank?.(attachment, settings, tensors) ?? []) {
@@ -68,7 +72,10 @@ export function addLowRank(parts: readonly Part[], rank: number | null = null): 
       const before = found.get(own.path);
       found.set(own.path, before ? beside(before, own) : beside(nothing(own), own));
     }
-  return [...found.values()].map((u) => (rank !== null && rank < u.a.shape[0] ? truncate(u, rank) : u));
+  return [...found.values()].map((u) => {
+    const width = u.a.shape[0];
+    return rank !== null && rank < width ? truncate(u, rank, wide ? width : rank) : u;
+  });
 }
 
 const nothing = ({ path, a, b }: LowRankUpdate): LowRankUpdate => ({
@@ -136,7 +143,7 @@ export function sharedEntries(parts: readonly Part[]): number {
 export async function addWeights(parts: readonly Part[], base: Base): Promise<Map<string, Float32Array>> {
   const sum = new Map<string, Float32Array>();
   for (const part of parts) {
-    if (changesNothing(part) || part.weight === 0) continue;
+    if (changesNothing(part)) continue;
     const { method, attachment, settings, tensors, weight } = part;
     for (const [path, own] of await mergedWeights(method, attachment, settings, tensors, base)) {
       const before = await base.weight(path);
@@ -148,11 +155,12 @@ export async function addWeights(parts: readonly Part[], base: Base): Promise<Ma
   return sum;
 }
 
-/** The sum as an adapter of its own: LoRA's or SHiRA's. Throws `MethodError` where it is none. */
+/** The sum as an adapter of its own, LoRA's (see `addLowRank`) or SHiRA's. Throws `MethodError` where it is none. */
 export function addAdapters(
   parts: readonly Part[],
   model: ModelDescription,
   rank: number | null = null,
+  wide = false,
 ): Adapter {
   const form = formOf(parts);
   if (form === 'weights')
@@ -164,7 +172,7 @@ export function addAdapters(
     const { settings, tensors } = shira.peft!.read(content, model);
     return { method: shira, settings, tensors };
   }
-  const updates = addLowRank(parts, rank);
+  const updates = addLowRank(parts, rank, wide);
   const widest = Math.max(1, ...updates.map((u) => u.a.shape[0]));
   if (!updates.length) return { method: linearProbe, settings: {}, tensors: new Map() };
   const { settings, tensors } = lora.fromLowRank!(

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../checkpoints/folder.ts';
+import type { MethodCard } from '../describe.ts';
 import { adalora } from './adalora.ts';
 import { adaptformer } from './adaptformer.ts';
 import { bitfit } from './bitfit.ts';
@@ -57,6 +58,10 @@ export const methods: readonly Method[] = [
   vlAdapter,
   linearProbe,
 ];
+
+/** A method as the page shows it. */
+export const cardOf = ({ card, unmergeable }: Method): MethodCard =>
+  unmergeable ? { ...card, unmergeable } : card;
 
 /** The method of that id. Throws a RangeError that lists the ids there are. */
 export function methodById(id: string): Method {

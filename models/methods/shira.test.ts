@@ -106,6 +106,44 @@ describe('painting', () => {
   });
 });
 
+describe('a mask chosen anew', () => {
+  const renewal = { paths: [PATHS[0]], criterion: 'magnitude', density: 5, seed: 3 };
+  const renewed = async (given: typeof renewal) => {
+    const { attachment, tensors } = await started({ ...base, density: 10 });
+    const made = await shira.renew!.masks(model, attachment, tensors, given, frozen);
+    const now = new Map(
+      [...tensors].map(([n, t]) => [n, { ...t, data: made.tensors.get(n) ?? t.data }] as const),
+    );
+    const masks = (t: Tensors) => shira.masks!(attachment, t).map((m) => m.indices);
+    return { made, tensors, now, before: masks(tensors), after: masks(now) };
+  };
+
+  test('has the strongest entries at its density, and leaves other modules alone', async () => {
+    const { before, after } = await renewed(renewal);
+    const weight = await model.f32(`${PATHS[0]}.weight`);
+    expect(after[0]).toEqual(strongest(weight.map(Math.abs), Math.round(weight.length * 0.05)));
+    expect(after[1]).toEqual(before[1]);
+  });
+
+  test('keeps the values of entries that it shares with the old one', async () => {
+    const { made, tensors, now } = await renewed({ ...renewal, criterion: 'random', density: 10 });
+    const name = `${PATHS[0]}.shira_weight`;
+    const moved = new Set(made.fresh.get(name));
+    const [old, learnt] = [tensors.get(name)!.data, now.get(name)!.data];
+    expect(moved.size).toBeGreaterThan(0);
+    expect(moved.size).toBeLessThan(old.length);
+    learnt.forEach((v, k) => {
+      expect(v).toBe(moved.has(k) ? 0 : old[k]);
+    });
+  });
+
+  test('is refused where it is denser than the run, of no known kind, or of no target', async () => {
+    await expect(renewed({ ...renewal, density: 20 })).rejects.toThrow(/up to 9.96 %/);
+    await expect(renewed({ ...renewal, criterion: 'best' })).rejects.toThrow(/snip/);
+    await expect(renewed({ ...renewal, paths: ['vit.layers.0.mlp.fc2'] })).rejects.toThrow(/fc2/);
+  });
+});
+
 test('its PEFT file has the same n = r (in + out) rule, whole numbers for indices, and gives the same logits', async () => {
   const { attachment, tensors } = await started(base);
   const content = await shira.peft!.write(attachment, base, tensors, frozen);

@@ -13,6 +13,7 @@ import {
   shiraNames,
   shiraUpdates,
 } from './shiraMask.ts';
+import { renewMasks } from './shiraRenew.ts';
 
 /**
  * y = (W + S) x with S sparse on a fixed mask, its K values trained from zero (Bhardwaj et al., 2024, 3.1). K is a share
@@ -127,5 +128,6 @@ export const shira: Method = {
   toSparse: shiraUpdates,
   masks: (attachment, tensors) => attachment.targets.map((path) => shiraMask(path, tensors)),
   paint: paintLayout,
+  renew: renewMasks,
   peft: shiraForm,
 };

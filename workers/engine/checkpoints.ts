@@ -25,6 +25,20 @@ export async function lastProgress(files: Files, folder: string): Promise<Progre
   return JSON.parse(metadata.get('progress') ?? 'null') as Progress | null;
 }
 
+/** What a run trained, the best validated values or else the newest, by name; null where there is none. Needs no GPU. */
+export async function trainedValues(files: Files, folder: string): Promise<Map<string, Float32Array> | null> {
+  const [step] = await checkpointSteps(files, folder);
+  const best = await files.read(`${folder}/best.safetensors`);
+  const bytes = best ?? (step === undefined ? null : await files.read(`${folder}/${step}.safetensors`));
+  if (!bytes) return null;
+  const file = await readSafetensors(bytesSource(bytes), folder);
+  const prefix = best ? '' : 'values/';
+  const names = file.names().filter((name) => name.startsWith(prefix));
+  return new Map(
+    await Promise.all(names.map(async (name) => [name.slice(prefix.length), await file.f32(name)] as const)),
+  );
+}
+
 /**
  * Rewrites the newest checkpoint for batches that are smaller by `factor`: the same pictures are behind it, in that
  * many more steps, so that data, schedule and curves go on where they were.

@@ -1,17 +1,23 @@
 import type { Estimate, RunFigures } from '../protocol.ts';
 import { adapterBytes } from '../session/adapter.ts';
 import type { Progress } from '../session/checkpoint.ts';
+import { extraUse } from '../session/costOfUse.ts';
 import { costsOf } from '../session/programs.ts';
 import { memoryOf, rowsOf } from './estimate.ts';
 import type { RunSession, Trainer } from './trainer.ts';
 
 /** What a run will cost, before its first step. */
-export function plannedFigures(estimate: Estimate, backend: Trainer['backend']): RunFigures {
+export function plannedFigures(
+  estimate: Estimate,
+  backend: Trainer['backend'],
+  extraUse: number,
+): RunFigures {
   return {
     trainableParameters: estimate.trainableParameters,
     peakBytes: backend === 'webgpu' ? estimate.memory.total : null,
     fileBytes: estimate.fileBytes,
     stepMs: null,
+    extraUse,
   };
 }
 
@@ -34,6 +40,7 @@ export async function trainedFigures(
     peakBytes: backend === 'webgpu' ? memoryOf(costs, rows).total : null,
     fileBytes: await adapterBytes(session, baseModel, progress),
     stepMs: median(progress.steps.map(({ ms }) => ms)),
+    extraUse: extraUse(session.options.method, session.shape, limits.maxBindingBytes),
   };
 }
 

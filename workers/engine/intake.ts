@@ -10,6 +10,7 @@ import { type DatasetStore, NothingTaken } from '../datasets/store.ts';
 import { type Drop, lookAt, samplesOf, sentenceOf } from '../datasets/take.ts';
 import type { DatasetView, DroppedFile, RunView, Storage, StudioEvent, Understood } from '../protocol.ts';
 import { type ImportedAdapter, readAdapter } from '../session/adapter.ts';
+import { extraUse } from '../session/costOfUse.ts';
 import { type Files, StorageFullError } from '../session/ports.ts';
 import { completeSettings, defaultSettings } from '../settings.ts';
 import type { Backbones, OpenBackbone } from './backbones.ts';
@@ -33,6 +34,8 @@ interface Ports {
 }
 
 const job = 'import';
+/** Operations are counted from schedules for bindings of this many bytes; they hardly depend on it. */
+const operationsLimit = 2 ** 27;
 
 /** Takes what is dropped on the page: samples, an adapter, a backbone; and opens the bundled samples. */
 export class Intake {
@@ -146,6 +149,8 @@ export class Intake {
     if (!imported.tensors.has(`${head}.bias`))
       tensors.push({ name: `${head}.bias`, shape: [classes.length], data: new Float32Array(classes.length) });
     const settings = completeSettings(method, imported.settings, defaults);
+    const { model } = backbone;
+    const shape = { model, attachment: method.attach(model, settings), classes: classes.length, settings };
     const view: RunView = {
       id,
       name: text(run?.name) ?? drop.name,
@@ -156,7 +161,7 @@ export class Intake {
       createdAt: now(),
       state: 'imported',
       progress: { phase: 'Imported', done: 1, total: 1, unit: '', perSecond: null, secondsLeft: null },
-      figures: noFigures,
+      figures: { ...noFigures, extraUse: extraUse(method, shape, operationsLimit) },
     };
     const rest = { edits: [], datasetHash: null, backboneHash: backbone.hash };
     const best = writeSafetensors(tensors, { format: 'graft' });

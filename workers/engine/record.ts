@@ -26,6 +26,7 @@ export const noFigures: RunFigures = {
   peakBytes: null,
   fileBytes: null,
   stepMs: null,
+  extraUse: null,
 };
 
 /** A record as it was stored, by an earlier page perhaps, in today's shape. */

@@ -11,8 +11,11 @@ import { type DatasetStore, NoDatasetError, type OpenDataset } from '../datasets
 import type {
   MaskEdit,
   MaskEdited,
+  MaskRenewal,
   MaskView,
-  OnnxDownload,
+  MergePart,
+  MergePreview,
+  ModelDownload,
   Prediction,
   Profile,
   RankCut,
@@ -21,15 +24,18 @@ import type {
 } from '../protocol.ts';
 import { adapterZip } from '../session/adapter.ts';
 import { freshProgress, type Progress } from '../session/checkpoint.ts';
-import { masksOf, paintMask } from '../session/masks.ts';
+import { masksOf, paintMask, renewMasks } from '../session/masks.ts';
+import { mergedZip } from '../session/mergedModel.ts';
 import { softmax } from '../session/metrics.ts';
 import { adaptedOnnx } from '../session/onnx.ts';
-import type { Dataset, Files } from '../session/ports.ts';
+import type { Files } from '../session/ports.ts';
 import { probeLogits } from '../session/probe.ts';
 import { previewCut } from '../session/ranks.ts';
 import { reportOf } from '../session/report.ts';
 import type { Backbones } from './backbones.ts';
 import { lastProgress } from './checkpoints.ts';
+import { classesAlone, fileName, splitWords } from './leaving.ts';
+import { Merging } from './merging.ts';
 import { loadProbe } from './probeFile.ts';
 import { isActive, type RunRecord, RunStateError } from './record.ts';
 import { type RunStore, runFolder } from './runStore.ts';
@@ -60,11 +66,13 @@ interface Kept {
  */
 export class Results {
   readonly #ports: Ports;
+  readonly #merging: Merging;
   #kept: Kept | null = null;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(ports: Ports) {
     this.#ports = ports;
+    this.#merging = new Merging({ ...ports, samples: (record) => this.#data(record, false) });
   }
 
   /** Takes over the session of a training that ended. */
@@ -77,6 +85,7 @@ export class Results {
   release(id: string): RunSession | null {
     const kept = this.#kept;
     this.#kept = null;
+    this.#merging.drop();
     if (kept?.id === id && kept.dataset && this.#ports.trainer.holds(kept.session)) return kept.session;
     kept?.session.destroy();
     return null;
@@ -84,6 +93,11 @@ export class Results {
 
   /** Frees what is kept: its device is gone, or the memory is needed. */
   drop(): void {
+    this.#drop();
+    this.#merging.drop();
+  }
+
+  #drop(): void {
     this.#kept?.session.destroy();
     this.#kept = null;
   }
@@ -131,17 +145,28 @@ export class Results {
     return this.#alone(async () => masksOf(await this.#open(this.#ports.runs.get(id), 'none')));
   }
 
-  /** Paints in the mask of a paused run: its newest checkpoint, so that it goes on from there. */
   editMask(id: string, edit: MaskEdit): Promise<MaskEdited> {
+    return this.#remask(id, (session, knobs) => paintMask(session, knobs, edit));
+  }
+
+  renewMasks(id: string, renewal: MaskRenewal): Promise<MaskEdited> {
+    return this.#remask(id, (session, knobs) => renewMasks(session, knobs, renewal));
+  }
+
+  /** Changes the mask of a paused run in its newest checkpoint, so that it goes on from there. */
+  #remask(
+    id: string,
+    change: (session: RunSession, knobs: Record<string, number>) => Promise<MaskEdited>,
+  ): Promise<MaskEdited> {
     return this.#alone(async () => {
       const record = this.#ports.runs.get(id);
       if (record.view.state !== 'paused')
         throw new RunStateError(
-          `"${record.view.name}" is ${record.view.state}; a mask is painted while a run trains or is paused.`,
+          `"${record.view.name}" is ${record.view.state}; a mask is changed while a run trains or is paused.`,
         );
       const session = await this.#open(record, 'needed');
       const progress = (await session.takeLast()) ?? (await this.#progress(record, session));
-      const edited = await paintMask(session, progress.knobs, edit);
+      const edited = await change(session, progress.knobs);
       await session.checkpoints.save(session.state, progress);
       return edited;
     });
@@ -238,26 +263,52 @@ export class Results {
     });
   }
 
-  exportOnnx(id: string): Promise<OnnxDownload> {
+  exportOnnx(id: string): Promise<ModelDownload> {
     return this.#alone(async () => {
-      const record = this.#ports.runs.get(id);
-      const { name, plan, classes } = record.view;
-      const session = await this.#open(record, 'none');
-      const { card, preprocessor } = await this.#ports.backbones.open(plan.backbone);
-      const { model, method, settings } = session.options;
-      const { onnx, kept } = await adaptedOnnx({
-        model,
-        method,
-        settings,
-        tensors: await session.trained(),
-        knobs: (await this.#progress(record, session)).knobs,
-        classes,
-        preprocessor,
-        name,
-        backbone: card.title,
-      });
-      return { name: `${fileName(name)}.onnx`, onnx: new Blob([onnx]), kept };
+      const { adapted, card } = await this.#adapted(id);
+      const { onnx, kept } = await adaptedOnnx({ ...adapted, backbone: card.title });
+      return { name: `${fileName(adapted.name)}.onnx`, file: new Blob([onnx]), kept };
     });
+  }
+
+  exportMerged(id: string): Promise<ModelDownload> {
+    return this.#alone(async () => {
+      const { adapted, card, config } = await this.#adapted(id);
+      const about = `a ${adapted.method.card.title} adapter`;
+      const zip = await mergedZip({ ...adapted, config, about, backbone: card });
+      const file = new Blob([zip as BlobPart], { type: 'application/zip' });
+      return { name: `${fileName(adapted.name)}-model.zip`, file, kept: null };
+    });
+  }
+
+  /** A run's model with its adapter, to be written whole. */
+  async #adapted(id: string) {
+    const record = this.#ports.runs.get(id);
+    const { name, plan, classes } = record.view;
+    const session = await this.#open(record, 'none');
+    const { card, config, preprocessor } = await this.#ports.backbones.open(plan.backbone);
+    const { model, method, settings } = session.options;
+    const { knobs } = await this.#progress(record, session);
+    const tensors = await session.trained();
+    return {
+      adapted: { model, method, settings, tensors, knobs, classes, preprocessor, name },
+      card,
+      config,
+    };
+  }
+
+  previewMerge(parts: readonly MergePart[], rank: number | null): Promise<MergePreview> {
+    return this.#alone(async () => {
+      this.#drop();
+      return this.#merging.preview(parts, rank);
+    });
+  }
+
+  exportMerge(
+    parts: readonly MergePart[],
+    options: Parameters<Merging['export']>[1],
+  ): Promise<ModelDownload> {
+    return this.#alone(() => this.#merging.export(parts, options));
   }
 
   /** Commands wait for each other: they share programs and buffers. */
@@ -320,27 +371,4 @@ export class Results {
     const { preprocessor } = await backbones.open(plan.backbone);
     return storedSamples(edited, rows, { files, pool }, preprocessor);
   }
-}
-
-/** Names of classes without any picture: enough to predict, and to describe an adapter made elsewhere. */
-function classesAlone(classes: readonly string[]): Dataset {
-  return { classes, samples: [], hash: 'none', load: async () => [] };
-}
-
-function splitWords(session: RunSession): string {
-  const [train, val, test] = (['train', 'val', 'test'] as const).map(
-    (split) => session.samplesOf(split).length,
-  );
-  return `${train} to train on, ${val} for validation, ${test} for the test`;
-}
-
-/** A run's name as a file's: letters, digits and dashes. */
-function fileName(name: string): string {
-  const plain = name.normalize('NFKD').replace(/[^\p{L}\p{N}]+/gu, '-');
-  return (
-    plain
-      .replace(/^-+|-+$/g, '')
-      .slice(0, 60)
-      .toLowerCase() || 'adapter'
-  );
 }

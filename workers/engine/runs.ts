@@ -1,7 +1,17 @@
 import { methodById } from '../../models/methods/index.ts';
-import type { MaskEdit, MaskEdited, MaskView, Profile, RunCurves, RunPlan, RunView } from '../protocol.ts';
+import type {
+  MaskEdit,
+  MaskEdited,
+  MaskRenewal,
+  MaskView,
+  Profile,
+  RunCurves,
+  RunPlan,
+  RunView,
+} from '../protocol.ts';
 import type { Progress as SessionProgress } from '../session/checkpoint.ts';
-import { masksOf, paintMask } from '../session/masks.ts';
+import { extraUse } from '../session/costOfUse.ts';
+import { masksOf, paintMask, renewMasks } from '../session/masks.ts';
 import { lastProgress } from './checkpoints.ts';
 import { plannedFigures } from './figures.ts';
 import { Life, type LifePorts } from './life.ts';
@@ -50,7 +60,9 @@ export class Runs {
     const method = methodById(plan.method);
     trainer.accept(method);
     const { model, hash } = await backbones.open(plan.backbone);
-    method.attach(model, plan.settings);
+    const { settings } = plan;
+    const shape = { model, attachment: method.attach(model, settings), classes: classes.length, settings };
+    const extra = extraUse(method, shape, trainer.limits.maxBindingBytes);
     const rank = plan.settings.r === undefined ? '' : ` r${plan.settings.r}`;
     const view: RunView = {
       id: newId(),
@@ -63,7 +75,7 @@ export class Runs {
       state: 'queued',
       place: wait || this.#busy() ? this.#lastPlace() : this.#firstPlace(),
       progress: { phase: 'Waiting', done: 0, total: 0, unit: '', perSecond: null, secondsLeft: null },
-      figures: plannedFigures(await plans.estimate(plan), trainer.backend),
+      figures: plannedFigures(await plans.estimate(plan), trainer.backend, extra),
     };
     const { id } = view;
     const rest = { edits: record.edits, datasetHash: edited.hash, backboneHash: hash };
@@ -193,6 +205,12 @@ export class Runs {
   editMask(id: string, edit: MaskEdit): Promise<MaskEdited> {
     const paint = (session: RunSession, { knobs }: SessionProgress) => paintMask(session, knobs, edit);
     return this.#between(id, paint, () => this.#ports.results.editMask(id, edit), 'changed');
+  }
+
+  /** Chooses a run's masks anew, at the same moments. */
+  renewMasks(id: string, renewal: MaskRenewal): Promise<MaskEdited> {
+    const renew = (session: RunSession, { knobs }: SessionProgress) => renewMasks(session, knobs, renewal);
+    return this.#between(id, renew, () => this.#ports.results.renewMasks(id, renewal), 'changed');
   }
 
   /** Works between two steps of a run that trains, or on one that rests. */

@@ -111,7 +111,7 @@ test('opens, describes, takes pictures, trains, reports, predicts, and gives bac
   expect(name).toBe('linear-probe-on-pets.zip');
   const whole = await tab.engine.exportOnnx(id);
   expect(whole).toMatchObject({ name: 'linear-probe-on-pets.onnx', kept: null });
-  expect(whole.onnx.size).toBeGreaterThan(6e6);
+  expect(whole.file.size).toBeGreaterThan(6e6);
   const back = await tab.engine.take([{ path: name, file: new File([zip], name) }]);
   expect(back.kind).toBe('adapter');
   if (back.kind !== 'adapter') return;

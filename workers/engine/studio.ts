@@ -1,5 +1,5 @@
 import { NoGpuError } from '../../gpu-shaders/index.ts';
-import { methodById, methods } from '../../models/methods/index.ts';
+import { cardOf, methodById, methods } from '../../models/methods/index.ts';
 import { defaultBackbone } from '../../models/weights/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
 import { sampleCards } from '../datasets/samples.ts';
@@ -16,9 +16,12 @@ import type {
   Machine,
   MaskEdit,
   MaskEdited,
+  MaskRenewal,
   MaskView,
+  MergePart,
+  MergePreview,
+  ModelDownload,
   NeighbourScore,
-  OnnxDownload,
   Prediction,
   Profile,
   RankCut,
@@ -112,7 +115,7 @@ export class Engine implements Studio {
       backbones: await backbones.cards(),
       defaultBackbone,
       defaultHub,
-      methods: methods.map(({ card }) => card),
+      methods: methods.map(cardOf),
       training: [...trainingSettings],
       samples: [...sampleCards],
     };
@@ -254,6 +257,10 @@ export class Engine implements Studio {
     return (await this.#ready()).runs.editMask(run, edit);
   }
 
+  async renewMasks(run: string, renewal: MaskRenewal): Promise<MaskEdited> {
+    return (await this.#ready()).runs.renewMasks(run, renewal);
+  }
+
   async cutRanks(run: string, ranks: Record<string, number>): Promise<RankCut> {
     return (await this.#ready()).results.cutRanks(run, ranks);
   }
@@ -273,8 +280,23 @@ export class Engine implements Studio {
     return (await this.#ready()).results.exportAdapter(run, options);
   }
 
-  async exportOnnx(run: string): Promise<OnnxDownload> {
+  async exportOnnx(run: string): Promise<ModelDownload> {
     return (await this.#ready()).results.exportOnnx(run);
+  }
+
+  async exportMerged(run: string): Promise<ModelDownload> {
+    return (await this.#ready()).results.exportMerged(run);
+  }
+
+  async previewMerge(parts: MergePart[], rank: number | null): Promise<MergePreview> {
+    return (await this.#ready()).results.previewMerge(parts, rank);
+  }
+
+  async exportMerge(
+    parts: MergePart[],
+    options: { as: 'adapter' | 'model' | 'onnx'; rank: number | null },
+  ): Promise<ModelDownload> {
+    return (await this.#ready()).results.exportMerge(parts, options);
   }
 
   async check(backbone: string): Promise<ReferenceCheck> {

@@ -1,6 +1,6 @@
 import { copy, everyOptimisation, PLAIN, prepare, schedule } from '../../gpu-shaders/index.ts';
 import { linearProbe } from '../../models/methods/linearProbe.ts';
-import type { Attachment } from '../../models/methods/method.ts';
+import type { Attachment, Method } from '../../models/methods/method.ts';
 import { traceClassification } from '../../models/tasks/index.ts';
 import type { RunShape } from './programs.ts';
 
@@ -10,6 +10,13 @@ export interface UseCost {
   frozen: number;
   /** With the adapter beside it, as it is computed where it is not, or cannot be, merged. */
   adapted: number;
+}
+
+/** Share of the frozen backbone's operations that an adapter adds to every use; 0 where its method merges away. */
+export function extraUse(method: Pick<Method, 'unmergeable'>, shape: RunShape, limit: number): number {
+  if (!method.unmergeable) return 0;
+  const { frozen, adapted } = costOfUse(shape, limit);
+  return adapted / frozen - 1;
 }
 
 /** What an adapter costs at every use, from the schedules alone: no GPU is touched. `limit` is a binding's bytes. */

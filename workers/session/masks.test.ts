@@ -1,8 +1,17 @@
 import { expect, test } from 'vitest';
 import { linearProbe } from '../../models/methods/linearProbe.ts';
-import type { Method, Painted, SparseMask, Tensors } from '../../models/methods/method.ts';
-import { masksOf, paintMask } from './masks.ts';
+import type { Method, ModelDescription, Painted, SparseMask, Tensors } from '../../models/methods/method.ts';
+import { noBase } from '../../models/methods/start.ts';
+import { masksOf, paintMask, renewMasks } from './masks.ts';
 
+const emptyModel: ModelDescription = {
+  modules: [],
+  blocks: 0,
+  parameters: [],
+  branches: [],
+  attentions: [],
+  norms: [],
+};
 const edit = { path: 'q', mode: 'out', part: { top: 0, left: 0, bottom: 1, right: 2 } } as const;
 
 /** A session of a method whose mask is its one parameter: an entry is masked where its value is not zero. */
@@ -18,7 +27,8 @@ function session(method: Partial<Method>) {
   return {
     parts,
     attachment: { targets: ['q'], parameters: [], knobs: [], intercept: () => ({}) },
-    options: { method: { ...linearProbe, ...method } },
+    base: noBase,
+    options: { method: { ...linearProbe, ...method }, model: emptyModel },
     state: {
       readTensors: async () => parts.values,
       writeTensors: write('values'),
@@ -58,6 +68,22 @@ test('painting changes the mask, forgets the moments of what it moved, and tells
   expect([...painted.parts.moment1.get('v')!, ...painted.parts.moment2.get('v')!]).toEqual([
     0, 0, 6, 0, 0, 9,
   ]);
+});
+
+test('a mask chosen anew is told of in the same way', async () => {
+  const renewed = session({
+    ...sparse,
+    renew: {
+      setting: 'mask',
+      masks: async (_, attachment, tensors) => sparse.paint!(attachment, tensors, edit),
+    },
+  });
+  const renewal = { paths: null, criterion: 'snip', density: 1, seed: 1 };
+  const { masks, before, after } = await renewMasks(renewed, {}, renewal);
+  expect(masks[0].indices).toEqual(Uint32Array.of(2));
+  expect([before?.accuracy, after?.accuracy]).toEqual([0.75, 0.25]);
+  expect([...renewed.parts.moment1.get('v')!]).toEqual([0, 0, 6]);
+  await expect(renewMasks(session(sparse), {}, renewal)).rejects.toThrow(/no criterion/);
 });
 
 test('a method without masks has none, and refuses to be painted by name', async () => {

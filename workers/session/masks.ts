@@ -1,5 +1,11 @@
-import { type Method, MethodError, type SparseMask } from '../../models/methods/method.ts';
-import type { MaskEdit, MaskEdited, MaskView, Score } from '../protocol.ts';
+import {
+  type Method,
+  MethodError,
+  type ModelDescription,
+  type Painted,
+  type SparseMask,
+} from '../../models/methods/method.ts';
+import type { MaskEdit, MaskEdited, MaskRenewal, MaskView, Score } from '../protocol.ts';
 import type { TrainedState } from './checkpoint.ts';
 import { score } from './metrics.ts';
 import type { Session } from './session.ts';
@@ -34,6 +40,30 @@ export async function paintMask(
 ): Promise<MaskEdited> {
   const { method } = session.options;
   if (!method.paint) throw new MethodError(`The masks of ${method.card.title} are not painted by hand.`);
+  const paint = method.paint.bind(method);
+  return edited(session, knobs, async () => paint(session.attachment, await session.trained(), edit));
+}
+
+/** Chooses masks anew by a criterion, with the same account. Throws `MethodError` where the method has none. */
+export async function renewMasks(
+  session: Maskable & Pick<Session, 'base'> & { readonly options: { readonly model: ModelDescription } },
+  knobs: Record<string, number>,
+  renewal: MaskRenewal,
+): Promise<MaskEdited> {
+  const { method, model } = session.options;
+  const { renew } = method;
+  if (!renew) throw new MethodError(`The masks of ${method.card.title} follow no criterion.`);
+  return edited(session, knobs, async () =>
+    renew.masks(model, session.attachment, await session.trained(), renewal, session.base),
+  );
+}
+
+/** Puts new masks in place, makes the optimiser forget what moved, and scores before and after. */
+async function edited(
+  session: Maskable,
+  knobs: Record<string, number>,
+  edit: () => Promise<Painted>,
+): Promise<MaskEdited> {
   const scored = async (): Promise<Score | null> => {
     const samples = session.samplesOf(session.samplesOf('val').length ? 'val' : 'test');
     if (!samples.length) return null;
@@ -41,7 +71,7 @@ export async function paintMask(
     return score(hits, of);
   };
   const before = await scored();
-  const { tensors, fresh } = method.paint(session.attachment, await session.trained(), edit);
+  const { tensors, fresh } = await edit();
   session.state.writeTensors(tensors);
   for (const part of ['moment1', 'moment2'] as const) {
     const moments = await session.state.readTrainables(part);

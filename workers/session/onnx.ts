@@ -42,7 +42,8 @@ export async function adaptedOnnx(adapted: AdaptedModel): Promise<AdaptedFile> {
   const size = model.sizeIn(settings);
   const base = { ...noBase, weight: (path: string) => model.f32(path) };
   // Where nothing is trained but the head, the backbone is merged as it is.
-  let merged: Map<string, Float32Array> | null = attachment.parameters.length ? null : new Map();
+  let merged: Map<string, Float32Array> | null =
+    attachment.parameters.length || method.merge ? null : new Map();
   let kept: string | null = null;
   try {
     merged ??= await mergedWeights(method, attachment, settings, tensors, base);

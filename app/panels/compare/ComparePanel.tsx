@@ -1,8 +1,10 @@
 import { useEffect, useMemo } from 'react';
 import { useShallow } from 'zustand/react/shallow';
 import type { RunView } from '../../../workers/protocol.ts';
+import { Button } from '../../parts/Button.tsx';
 import { chosenRuns, isFinished, useCompare } from '../../stores/compare.ts';
 import { useMachine } from '../../stores/machine.ts';
+import { showMerge } from '../../stores/merge.ts';
 import { needCurves, useRuns } from '../../stores/runs.ts';
 import { runColour } from '../../text/colour.ts';
 import styles from './compare.module.css';
@@ -55,6 +57,15 @@ export function ComparePanel() {
       <div className={styles['head']}>
         <RunPicker chosen={chosen} />
         <Remark chosen={chosen} />
+        {chosen.length > 1 && (
+          <Button
+            size="small"
+            data-testid="compare-merge"
+            onClick={() => showMerge(chosen.map((c) => c.run))}
+          >
+            Merge these
+          </Button>
+        )}
         {chosen.length > 0 && <TableFiles {...sorted} />}
       </div>
       {chosen.length > 0 && (

@@ -2,7 +2,7 @@ import type { RunView, Score } from '../../../workers/protocol.ts';
 import { bytes, compact, percent, three } from '../../text/format.ts';
 import type { Better } from './pareto.ts';
 
-export type FigureKey = 'test' | 'val' | 'parameters' | 'stepMs' | 'peak' | 'file';
+export type FigureKey = 'test' | 'val' | 'parameters' | 'stepMs' | 'peak' | 'file' | 'use';
 
 /** A figure that runs are compared by. */
 export interface Figure {
@@ -87,6 +87,16 @@ export const figures: readonly Figure[] = [
     words: bytes,
     unit: 'MB',
     printed: megabytes,
+  },
+  {
+    key: 'use',
+    title: 'Extra use',
+    name: 'operations added to every use',
+    better: 'less',
+    of: (run) => run.figures.extraUse ?? null,
+    words: (v) => (v === 0 ? 'none' : percent(v)),
+    unit: '%',
+    printed: share,
   },
 ];
 

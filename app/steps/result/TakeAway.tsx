@@ -6,10 +6,10 @@ import { Button } from '../../parts/Button.tsx';
 import { ErrorNote } from '../../parts/ErrorNote.tsx';
 import { Switch } from '../../parts/Inputs.tsx';
 import { isProbe, useMachine } from '../../stores/machine.ts';
-import { backboneOf } from '../../stores/plan.ts';
+import { backboneOf, methodOf } from '../../stores/plan.ts';
 import { check, hasResult, selectedRun, useRuns } from '../../stores/runs.ts';
-import { bytes, plural } from '../../text/format.ts';
-import { downloadAdapter, downloadOnnx, useDownload } from './download.ts';
+import { bytes, percent, plural } from '../../text/format.ts';
+import { downloadAdapter, downloadModel, downloadOnnx, useDownload } from './download.ts';
 
 /** What can be carried off: the adapter's zip, the lines that load it, and the proof that the numbers are right. */
 export function TakeAway() {
@@ -72,14 +72,16 @@ function Adapter({ run }: { run: RunView }) {
 
 function WholeModel({ run }: { run: RunView }) {
   const { busy, last, error } = useDownload();
+  const unmergeable = useMachine((s) => methodOf(s.catalogue, run.plan.method)?.unmergeable !== undefined);
   return (
     <section aria-label="Whole model">
       <h2>Whole model</h2>
       <p>
-        One ONNX file to run anywhere: the backbone with the adapter merged in and the head. It carries the
-        class names and the preprocessing.
+        One ONNX file to run anywhere, or the folder that Python opens (config, safetensors): the backbone
+        with the adapter merged in and the head, class names and preprocessing with them.
       </p>
-      <div>
+      <UseCost run={run} />
+      <div className={styles['buttons']}>
         <Button
           data-testid="download-onnx"
           disabled={busy !== null}
@@ -87,12 +89,34 @@ function WholeModel({ run }: { run: RunView }) {
         >
           <Download aria-hidden /> {busy === 'onnx' ? 'Writing the file' : 'Download merged ONNX'}
         </Button>
+        <Button
+          data-testid="download-model"
+          disabled={busy !== null || unmergeable}
+          onClick={() => void downloadModel(run.id)}
+        >
+          <Download aria-hidden /> {busy === 'model' ? 'Writing the zip' : 'Download merged safetensors'}
+        </Button>
       </div>
       <p style={{ minHeight: 20 }} role="status">
-        {last?.what === 'onnx' && `${last.name}, ${bytes(last.bytes)}`}
+        {last && last.what !== 'adapter' && `${last.name}, ${bytes(last.bytes)}`}
       </p>
-      {error?.what === 'onnx' && <ErrorNote error={error} />}
+      {error && error.what !== 'adapter' && <ErrorNote error={error} />}
     </section>
+  );
+}
+
+/** What the adapter costs at every use, and why. */
+function UseCost({ run }: { run: RunView }) {
+  const why = useMachine((s) => methodOf(s.catalogue, run.plan.method)?.unmergeable);
+  const { extraUse } = run.figures;
+  if (!why)
+    return <p data-testid="use-cost">Merged, it costs nothing more at use than the backbone alone.</p>;
+  return (
+    <p data-testid="use-cost">
+      {why}{' '}
+      {typeof extraUse === 'number' && `It adds ${percent(extraUse)} to the operations of the backbone. `}
+      The ONNX file keeps it beside the weights.
+    </p>
   );
 }
 

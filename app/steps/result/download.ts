@@ -4,7 +4,7 @@ import { save } from '../../parts/save.ts';
 import { asStudioError, engine } from '../../stores/connection.ts';
 import { note } from '../../stores/log.ts';
 
-type What = 'adapter' | 'onnx';
+type What = 'adapter' | 'onnx' | 'model';
 
 interface DownloadState {
   withBase: boolean;
@@ -34,9 +34,17 @@ export function downloadAdapter(run: string, ranks?: Record<string, number>): Pr
 /** Writes the whole model as ONNX and hands it to the browser. */
 export function downloadOnnx(run: string): Promise<void> {
   return download('onnx', run, async () => {
-    const { name, onnx, kept } = await engine().exportOnnx(run);
+    const { name, file, kept } = await engine().exportOnnx(run);
     if (kept) note(`The adapter stays beside the weights in ${name}: ${kept}`, 'info', run);
-    return { name, blob: onnx };
+    return { name, blob: file };
+  });
+}
+
+/** Writes the whole model as a Hugging Face folder and hands it to the browser. */
+export function downloadModel(run: string): Promise<void> {
+  return download('model', run, async () => {
+    const { name, file } = await engine().exportMerged(run);
+    return { name, blob: file };
   });
 }
 

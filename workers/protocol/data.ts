@@ -1,0 +1,75 @@
+import type { BackboneCard, Modality } from '../../models/describe.ts';
+import type { RunView } from './runs.ts';
+
+/** Data sets and what a drop was taken for. */
+
+/** A dropped file with the path it had inside the dropped folder. */
+export interface DroppedFile {
+  path: string;
+  file: File;
+}
+
+/** What a drop was taken for. */
+export type Understood =
+  | { kind: 'dataset'; sentence: string; dataset: DatasetView }
+  | { kind: 'adapter'; sentence: string; run: RunView }
+  | { kind: 'backbone'; sentence: string; backbone: BackboneCard }
+  | { kind: 'nothing'; sentence: string; rejected: Rejected[] };
+
+export interface Rejected {
+  path: string;
+  reason: string;
+}
+
+export type Split = 'train' | 'val' | 'test';
+
+export interface ClassView {
+  index: number;
+  name: string;
+  counts: Record<Split, number>;
+}
+
+export interface DatasetView {
+  id: string;
+  /** What its samples are. */
+  kind: Modality;
+  name: string;
+  createdAt: number;
+  /** Changes with every edit: runs keep the hash they were started with. */
+  hash: string;
+  classes: ClassView[];
+  counts: Record<Split, number>;
+  split: SplitSettings;
+  rejected: Rejected[];
+  /** What was understood and what to beware of, in sentences. */
+  notes: string[];
+  canUndo: boolean;
+  bytes: number;
+}
+
+export interface SplitSettings {
+  /** Fractions of the samples for which the folder names no split. */
+  val: number;
+  test: number;
+  seed: number;
+  /** True when train/val/test folders were found and are used. */
+  fromFolders: boolean;
+}
+
+export type DatasetEdit =
+  | { kind: 'rename-class'; index: number; name: string }
+  | { kind: 'merge-classes'; indices: number[]; name: string }
+  | { kind: 'drop-class'; index: number }
+  | { kind: 'set-split'; val: number; test: number; seed: number; fromFolders: boolean }
+  | { kind: 'add-class'; name: string }
+  | { kind: 'remove-sample'; sample: number };
+
+export interface Thumbnail {
+  sample: number;
+  path: string;
+  split: Split;
+  /** How long a sound lasts; null for what has no length. */
+  seconds: number | null;
+  /** The picture, or the sound's spectrogram, at most 96 px on its longer side. */
+  image: Blob;
+}

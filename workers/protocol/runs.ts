@@ -1,0 +1,130 @@
+import type { Settings } from '../../models/describe.ts';
+
+/** Plans, runs and their figures. */
+
+/** What went wrong, in a person's words: what was found, what it means, what to do next. */
+export interface StudioError {
+  name: string;
+  message: string;
+  /** The next step, when there is one to suggest. */
+  advice?: string;
+}
+
+/** Everything a run is started from; kept unchanged in its record. */
+export interface RunPlan {
+  dataset: string;
+  backbone: string;
+  method: string;
+  settings: Settings;
+}
+
+/** The cost of a plan, known before training. */
+export interface Estimate {
+  trainableParameters: number;
+  totalParameters: number;
+  /** GPU bytes: frozen weights, planned arena, optimiser, cached features. */
+  memory: { weights: number; activations: number; optimiser: number; cache: number; total: number };
+  /** Bytes of adapter_model.safetensors. */
+  fileBytes: number;
+  /** Null until a step has been timed on this machine. */
+  seconds: number | null;
+  steps: number;
+  /** Share of the step's multiply-adds that the frozen prefix saves, 0 to 1. */
+  frozenShare: number;
+  /** What does not fit or looks unwise, in sentences. */
+  warnings: string[];
+  /** Where the adapter attaches, after `target_modules` was resolved. */
+  targets: string[];
+}
+
+export type RunState =
+  | 'queued'
+  | 'preparing'
+  | 'running'
+  | 'paused'
+  | 'stopped'
+  | 'interrupted'
+  | 'failed'
+  | 'done'
+  /** An adapter made elsewhere or in an earlier visit and dropped on the page. */
+  | 'imported';
+
+/** What a run costs; null where it is not known. Planned when the run is made, measured once it has trained. */
+export interface RunFigures {
+  /** Numbers that learn, the head's among them. */
+  trainableParameters: number | null;
+  /** GPU bytes that the plan takes at its peak; null where no GPU trains. */
+  peakBytes: number | null;
+  /** Bytes of the adapter's file. */
+  fileBytes: number | null;
+  /** Median of its steps' milliseconds. */
+  stepMs: number | null;
+  /** Share of the backbone's operations that it adds to every use; 0 where it merges away. */
+  extraUse?: number | null;
+}
+
+export interface RunView {
+  id: string;
+  name: string;
+  plan: RunPlan;
+  datasetName: string;
+  /** Hash of the pictures, labels and split it trains on; null for an adapter made elsewhere. */
+  dataHash: string | null;
+  classes: string[];
+  createdAt: number;
+  state: RunState;
+  /** While it waits: runs begin in the order of these numbers. */
+  place?: number;
+  error?: StudioError;
+  progress: Progress;
+  latest?: StepPoint;
+  best?: { step: number; accuracy: number };
+  /** The best accuracy on validation, with its interval. */
+  val?: Score;
+  test?: Score;
+  /** The linear probe on the same frozen features, once it has been scored. */
+  probe?: Score;
+  figures: RunFigures;
+}
+
+export interface Progress {
+  /** What is being done, e.g. "Reading pictures", "Computing frozen features", "Training". */
+  phase: string;
+  done: number;
+  total: number;
+  unit: string;
+  perSecond: number | null;
+  secondsLeft: number | null;
+}
+
+/** A training step's figures. `loss` is the batch mean. */
+export interface StepPoint {
+  step: number;
+  loss: number;
+  accuracy: number;
+  lr: number;
+  gradNorm: number;
+  ms: number;
+}
+
+export interface EvalPoint {
+  step: number;
+  split: 'train' | 'val';
+  loss: number;
+  accuracy: number;
+}
+
+/** A fraction of `n` samples with its 95 % Wilson interval. */
+export interface Score {
+  accuracy: number;
+  low: number;
+  high: number;
+  n: number;
+}
+
+export interface RunCurves {
+  steps: StepPoint[];
+  evals: EvalPoint[];
+  /** Knob moves while it ran. */
+  journal: { step: number; knob: string; value: number }[];
+}

@@ -8,7 +8,9 @@ import { type HuggingFaceFolder, openFolder } from '../../models/checkpoints/fol
 import type { Model } from '../../models/model.ts';
 import { openModel } from '../../models/open.ts';
 import { defaultBackbone, embeddedBackbones } from '../../models/weights/index.ts';
+import { stateFile } from '../../workers/hub/state.ts';
 import { UsageError } from './args.ts';
+import { fromHub, type HubArguments, isHubName } from './hub.ts';
 
 const weightsFolder = fileURLToPath(new URL('../../models/weights/', import.meta.url));
 
@@ -26,20 +28,21 @@ export interface OpenBackbone {
   baseFiles(): Promise<Map<string, Uint8Array>>;
 }
 
-/** Opens an embedded backbone by name, or a Hugging Face folder by path. */
-export async function openBackbone(name = defaultBackbone): Promise<OpenBackbone> {
-  const embedded = join(weightsFolder, name);
-  const folder = existsSync(join(embedded, 'config.json')) ? embedded : name;
-  if (!existsSync(join(folder, 'config.json')))
-    throw new UsageError(`'${name}' is neither an embedded backbone nor a folder with a config.json.`);
-  const names = (await readdir(folder)).filter((f) => /\.(json|safetensors|bin|pt|pth|ckpt)$/.test(f));
+/** Opens an embedded backbone by name, a Hugging Face folder by path, or a model on a hub, `owner/name@revision`. */
+export async function openBackbone(name = defaultBackbone, from: HubArguments = {}): Promise<OpenBackbone> {
+  const folder = await folderOf(name, from);
+  const names = (await readdir(folder)).filter(
+    (f) => /\.(json|safetensors|bin|pt|pth|ckpt)$/.test(f) && f !== stateFile,
+  );
   const sources = new Map(
     await Promise.all(names.map(async (f) => [f, await fileSource(join(folder, f))] as const)),
   );
   const files = await openFolder(sources);
   const digest = createHash('sha256');
   for (const [file, source] of [...sources].sort(([a], [b]) => (a < b ? -1 : 1)))
-    if (/^(config\.json|.*\.safetensors)$/.test(file)) digest.update(await source.read(0, source.size));
+    if (/^(config\.json|.*\.(safetensors|bin|pt|pth|ckpt))$/.test(file))
+      for (let at = 0; at < source.size; at += pieceBytes)
+        digest.update(await source.read(at, Math.min(source.size, at + pieceBytes)));
   const card = embeddedBackbones.find((b) => b.id === name);
   return {
     name,
@@ -47,12 +50,24 @@ export async function openBackbone(name = defaultBackbone): Promise<OpenBackbone
     files,
     model: openModel(files),
     hash: digest.digest('hex').slice(0, 16),
-    title: card?.title ?? basename(folder),
+    title: card?.title ?? (folder === name ? basename(folder) : name),
     licence: card?.licence,
     about: card?.about,
     baseFiles: async () =>
       new Map(await Promise.all([...sources].map(async ([f, s]) => [f, await s.read(0, s.size)] as const))),
   };
+}
+
+/** Bytes of a file that are in memory at once. */
+const pieceBytes = 16 * 2 ** 20;
+
+async function folderOf(name: string, from: HubArguments): Promise<string> {
+  const embedded = join(weightsFolder, name);
+  for (const folder of [embedded, name]) if (existsSync(join(folder, 'config.json'))) return folder;
+  if (!existsSync(name) && isHubName(name, from)) return fromHub(name, from);
+  throw new UsageError(
+    `'${name}' is neither an embedded backbone, a folder with a config.json, nor owner/name on a hub.`,
+  );
 }
 
 async function fileSource(path: string): Promise<ByteSource> {

@@ -10,7 +10,7 @@ import { entriesOf } from './pictures.ts';
 export async function exportCommand(args: Arguments): Promise<void> {
   const out = required(args, 'out');
   if (!out.endsWith('.onnx')) throw new UsageError(`--out names an .onnx file, not '${out}'.`);
-  const backbone = await openBackbone(args.backbone);
+  const backbone = await openBackbone(args.backbone, args);
   const { model } = backbone;
   const adapter = await readAdapter(await entriesOf(required(args, 'adapter')), model);
   const { method, tensors } = adapter;

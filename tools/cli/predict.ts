@@ -15,7 +15,7 @@ import { entriesOf, FolderPictures } from './pictures.ts';
 export async function predictCommand(args: Arguments): Promise<void> {
   const out = required(args, 'out');
   const data = required(args, 'data');
-  const backbone = await openBackbone(args.backbone);
+  const backbone = await openBackbone(args.backbone, args);
   const adapter = await readAdapter(await entriesOf(required(args, 'adapter')), backbone.model);
   const { method } = adapter;
   const preprocessor = adapter.preprocessor ?? backbone.files.preprocessor;

@@ -19,7 +19,7 @@ import { entriesOf, FolderPictures } from './pictures.ts';
 export async function trainCommand(args: Arguments): Promise<void> {
   const out = required(args, 'out');
   const data = required(args, 'data');
-  const backbone = await openBackbone(args.backbone);
+  const backbone = await openBackbone(args.backbone, args);
   if (!backbone.files.preprocessor)
     throw new UsageError(
       `'${backbone.folder}' has no preprocessor_config.json, so pictures cannot be prepared for it.`,

@@ -34,6 +34,7 @@ const options = {
   log: text,
   out: text,
   cache: text,
+  hub: text,
   'with-base': flag,
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -117,7 +118,8 @@ export const help = `Graft without a page: adapt a frozen backbone, predict with
   graft export  --backbone NAME|FOLDER --adapter FILE|FOLDER --out model.onnx
   graft inspect FILE|FOLDER
 
-Backbone: ${'efficientnet-lite0'} (default), vit-s14-saliency, or a Hugging Face folder.
+Backbone: ${'efficientnet-lite0'} (default), vit-s14-saliency, a Hugging Face folder, or a model on a hub, owner/name@revision,
+which is fetched once into the cache. A token for gated models is read from HF_TOKEN.
 Data: one folder for each class, an optional train/ val/ test/ level above, or a table of files and labels.
 
 Training
@@ -134,6 +136,7 @@ Training
   --init FILE|FOLDER           start from an adapter in PEFT's layout
   --log FILE                   one JSON object a step: step, loss, lr, grad_norm, ms
   --with-base                  put the frozen weights and a loader into the zip
-  --cache FOLDER               where frozen features and checkpoints are kept (.cache/graft)
+  --cache FOLDER               where frozen features, checkpoints and models from a hub are kept (.cache/graft)
+  --hub URL                    another hub, or a mirror of the usual one (HF_ENDPOINT)
 
 Exit codes: 0 done, 1 failed, 2 the command line is wrong.`;

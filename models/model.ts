@@ -5,6 +5,7 @@ import type { Checkpoint } from './checkpoints/safetensors.ts';
 import type { AttentionCard, BranchCard, ModuleCard, Settings } from './describe.ts';
 import type { ModelDescription } from './methods/method.ts';
 import { type Interception, Scope, type Weights } from './scope.ts';
+import { type FrozenDType, frozenDType, packed, rounded, type WeightForm } from './weightForms.ts';
 
 /** The setting that holds a sample's size, by its unit. */
 export const sizeSetting = { px: 'image_size', tokens: 'max_length', s: 'seconds' } as const;
@@ -12,7 +13,9 @@ export const sizeSetting = { px: 'image_size', tokens: 'max_length', s: 'seconds
 /** A frozen parameter as the traced backbone reads it. */
 interface StoredParameter extends DiskPlace {
   shape: readonly number[];
-  dtype: 'f32' | 'f16';
+  dtype: FrozenDType;
+  /** Whether the file has it in that type already. */
+  asIs: boolean;
   /** The file has the axes of this matrix exchanged. */
   transposed: boolean;
 }
@@ -29,6 +32,10 @@ export class Model<C = unknown> implements ModelDescription {
   readonly parameters: readonly { path: string; shape: readonly number[]; block: number }[];
   /** Elements of the parameters that the backbone reads, the statistics of batch norms left out. */
   readonly parameterCount: number;
+  /** Paths of weights that layers multiply by, convolutions in groups left out. */
+  private readonly layers = new Set<string>();
+  /** How its frozen weights are held. */
+  readonly form: WeightForm = 'as stored';
 
   constructor(
     readonly backbone: Backbone<C>,
@@ -37,6 +44,7 @@ export class Model<C = unknown> implements ModelDescription {
   ) {
     this.parameters = this.survey();
     this.parameterCount = this.parameters.reduce((n, { shape }) => n + sizeOf(shape), 0);
+    for (const { path, grouped } of this.modules) if (!grouped) this.layers.add(`${path}.weight`);
   }
 
   get blocks(): number {
@@ -48,7 +56,12 @@ export class Model<C = unknown> implements ModelDescription {
     return locate(this.checkpoint, this.backbone, path) !== undefined;
   }
 
-  /** Weights as traced parameters: matrices keep a half-precision checkpoint's f16, vectors are widened to f32. */
+  /** The model with its frozen weights in the form that the setting `weights` names; it is not surveyed again. */
+  holding({ weights = 'as stored' }: Settings): Model<C> {
+    return weights === this.form ? this : Object.create(this, { form: { value: weights } });
+  }
+
+  /** Weights as traced parameters: matrices in the model's form, or in a half-precision checkpoint's f16; vectors in f32. */
   weights(): Weights {
     const known = new Map<string, Tensor>();
     return {
@@ -65,23 +78,37 @@ export class Model<C = unknown> implements ModelDescription {
     };
   }
 
-  /** The frozen value of a parameter in the type that `weights` gave it. */
-  async load(path: string): Promise<Float32Array | Uint8Array> {
+  /** The frozen value of a parameter as its leaf in `weights` holds it. Throws `QuantiseError` where it cannot. */
+  async load(path: string): Promise<Float32Array | Uint8Array | Uint32Array> {
     const stored = this.stored(path);
-    if (stored.dtype === 'f32') return this.f32(path);
-    const { name, part } = stored;
-    const all = await this.checkpoint.bytes(name);
-    const own = part ? bandOf(all, part) : all;
-    if (!stored.transposed) return own;
-    return new Uint8Array(turned(new Uint16Array(own.slice().buffer), stored.shape).buffer);
+    if (stored.dtype === 'f16' && stored.asIs) return this.halves(stored);
+    return packed(path, await this.values(stored), stored);
   }
 
-  /** The frozen value of a parameter, widened to f32. */
+  /** The same for who reads no quantised types: those come as the f32 that they stand for. */
+  async unpacked(path: string): Promise<Float32Array | Uint8Array> {
+    const { dtype } = this.stored(path);
+    return dtype === 'f16' ? ((await this.load(path)) as Uint8Array) : this.f32(path);
+  }
+
+  /** The frozen value of a parameter as kernels read it, in f32. */
   async f32(path: string): Promise<Float32Array> {
-    const { name, part, shape, transposed } = this.stored(path);
+    const stored = this.stored(path);
+    const values = await this.values(stored);
+    return stored.asIs ? values : rounded(path, values, stored);
+  }
+
+  private async values({ name, part, shape, transposed }: StoredParameter): Promise<Float32Array> {
     const all = await this.checkpoint.f32(name);
     const own = part ? bandOf(all, part) : all;
     return transposed ? turned(own, shape) : own;
+  }
+
+  private async halves({ name, part, shape, transposed }: StoredParameter): Promise<Uint8Array> {
+    const all = await this.checkpoint.bytes(name);
+    const own = part ? bandOf(all, part) : all;
+    if (!transposed) return own;
+    return new Uint8Array(turned(new Uint16Array(own.slice().buffer), shape).buffer);
   }
 
   /** The root of the module tree, with methods stepping in. */
@@ -132,7 +159,10 @@ export class Model<C = unknown> implements ModelDescription {
     const transposed = this.backbone.diskTransposed?.(path) ?? false;
     const own = place.part ? [rows / place.part.of, ...rest] : info.shape;
     const shape = transposed ? [...own].reverse() : own;
-    return { ...place, shape, transposed, dtype: info.dtype === 'F16' && shape.length > 1 ? 'f16' : 'f32' };
+    const stored = info.dtype === 'F16' && shape.length > 1 ? 'f16' : 'f32';
+    const layer = this.layers.has(path);
+    const dtype = frozenDType(this.form, { shape, stored, layer });
+    return { ...place, shape, transposed, dtype, asIs: dtype === stored };
   }
 
   /** Traces the backbone once: lists the places where methods may attach, and gives the parameters it reads. */

@@ -11,7 +11,7 @@ import {
 } from '../gpu-shaders/index.ts';
 import type { BranchCard } from './describe.ts';
 
-/** Reads a frozen weight by its module path; the answer may be f32 or packed f16. */
+/** Reads a frozen weight by its module path; the answer may be f32 or packed: f16, int8, nf4. */
 export interface Weights {
   has(path: string): boolean;
   parameter(path: string): Tensor;

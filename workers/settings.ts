@@ -193,6 +193,21 @@ export const trainingSettings: readonly Setting[] = [
     help: 'Draws a new order of the pictures for each epoch.',
   },
   {
+    key: 'weights',
+    label: 'Frozen weights',
+    kind: 'choice',
+    default: 'as stored',
+    primary: false,
+    live: false,
+    options: [
+      { value: 'as stored', label: 'As stored' },
+      { value: 'f16', label: 'Half precision' },
+      { value: 'int8', label: 'int8, a scale a channel' },
+      { value: 'nf4', label: 'NF4, four bits' },
+    ],
+    help: 'How the frozen weights are held on the GPU: fewer bytes leave room for larger models and cost a little accuracy.',
+  },
+  {
     key: 'memory_limit',
     label: 'Memory limit',
     kind: 'integer',

@@ -61,7 +61,7 @@ export function classifierOnnx(options: ClassifierOnnx): Promise<OnnxFile> {
   const source = (batch: number): OnnxSource => ({
     outputs: { logits: narrowRows([merged ? plain(options, batch) : attached(options, batch)])[0] },
     inputs: onnxNames,
-    read: async (name) => merged?.get(name) ?? tensors.get(name)?.data ?? model.load(name),
+    read: async (name) => merged?.get(name) ?? tensors.get(name)?.data ?? model.unpacked(name),
     fixed: Object.fromEntries(Object.entries(knobs).map(([k, v]) => [`knob:${k}`, Float32Array.of(v)])),
     metadata,
     name: options.name,

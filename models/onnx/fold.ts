@@ -12,7 +12,7 @@ import {
 } from '../../gpu-shaders/index.ts';
 import { halvesToFloats } from '../checkpoints/dtypes.ts';
 
-/** The value of a parameter, as its leaf's type says: f32, or the bytes of f16. */
+/** The value of a parameter: the bytes of f16 where its leaf is of that type, else f32. */
 export type ReadParameter = (name: string) => Promise<Float32Array | Uint8Array>;
 
 /** Multiply-adds above which a product is left to the runtime. */
@@ -141,7 +141,7 @@ function kindsOf(outputs: readonly Tensor[], { fixed, isOpen }: FoldOptions) {
   const kinds = new Map<Tensor, 'given' | 'computed'>();
   for (const node of nodesOf(outputs)) {
     const [y] = node.outputs;
-    const real = y.dtype === 'f32' || y.dtype === 'f16';
+    const real = y.dtype !== 'i32' && y.dtype !== 'u32';
     if (((isParameter(y) || isConstant(y)) && real) || fixed.has(y)) kinds.set(y, 'given');
     else if (
       Object.hasOwn(evaluators, node.op.name) &&

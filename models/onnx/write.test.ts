@@ -70,7 +70,7 @@ describe.each(backbones)('%s at %i px', (folder, side, targets) => {
     const beside = await writeOnnx(
       (batch) => ({
         outputs: { features: plain(batch) },
-        read: (name) => model.load(name),
+        read: (name) => model.unpacked(name),
         name: 'plain',
         version: '1',
         weights: 'external',

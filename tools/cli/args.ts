@@ -25,6 +25,7 @@ const options = {
   epochs: text,
   seed: text,
   'image-size': text,
+  weights: text,
   val: text,
   test: text,
   'no-shuffle': flag,
@@ -81,6 +82,7 @@ const shorthands = {
   epochs: 'epochs',
   seed: 'seed',
   'image-size': 'image_size',
+  weights: 'weights',
 } as const;
 
 /** Settings that the command line gives, by `--set key=value` and the shorthands. */
@@ -130,6 +132,7 @@ Training
   --weight-decay 0.01          AdamW's decoupled decay
   --clip 1                     largest gradient norm, 0 for none
   --batch 32  --epochs 10  --steps 50 (instead of epochs)  --seed 1  --image-size 224
+  --weights int8               how frozen weights are held: 'as stored', f16, int8, nf4
   --val 0 --test 0             shares of each class held out where the data has no such folders
   --no-shuffle                 files in path order, going round at the end
   --no-augment                 pictures as they are

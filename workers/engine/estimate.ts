@@ -1,7 +1,7 @@
 import type { Settings } from '../../models/describe.ts';
 import type { Method } from '../../models/methods/method.ts';
 import type { Model } from '../../models/model.ts';
-import { headParameters } from '../../models/tasks/classification.ts';
+import { headParameters } from '../../models/tasks/index.ts';
 import type { Estimate, Split } from '../protocol.ts';
 import { GPU_CACHE_BYTES } from '../session/features.ts';
 import { type Costs, costsOf } from '../session/programs.ts';
@@ -46,7 +46,10 @@ export function estimateOf(
   machine: { limit: number; speed: Speed; emulated: boolean },
 ): Estimate {
   const attachment = method.attach(model, settings);
-  const costs = costsOf({ model, attachment, classes: data.classes, settings }, machine.limit);
+  const costs = costsOf(
+    { model: model.holding(settings), attachment, classes: data.classes, settings },
+    machine.limit,
+  );
   const { train } = data.counts;
   const batch = settings.batch_size as number;
   const steps = stepsOf(settings, train);

@@ -35,7 +35,8 @@ export interface AdaptedFile {
  * Throws `OnnxExportError`.
  */
 export async function adaptedOnnx(adapted: AdaptedModel): Promise<AdaptedFile> {
-  const { model, method, tensors, classes, preprocessor, name, backbone } = adapted;
+  const { method, tensors, classes, preprocessor, name, backbone } = adapted;
+  const model = adapted.model.holding(adapted.settings);
   const attachment = method.attach(model, adapted.settings);
   const knobs = Object.fromEntries(attachment.knobs.map((k) => [k.name, adapted.knobs[k.name] ?? k.value]));
   const settings = { ...adapted.settings, ...knobs };

@@ -135,7 +135,7 @@ class ProcessorPrefix implements Prefix {
       const outputs = computedOutputs(all);
       if (JSON.stringify(same) !== JSON.stringify(rows))
         throw new FixedBatchError('The prefix is cut in another place where the batch is another.');
-      const read = (name: string) => shape.model.load(name);
+      const read = (name: string) => shape.model.unpacked(name);
       return { outputs, read, name: 'prefix', version, weights: 'external' as const };
     };
     const { graph, weights, openBatch } = await writeOnnx(source, PREFIX_BATCH);
@@ -161,7 +161,7 @@ class ProcessorPrefix implements Prefix {
 export async function openBackboneOnnx(model: Model, size: number, onnx: OnnxRuntime): Promise<OnnxSession> {
   const source = (batch: number) => {
     const [features] = narrowRows([model.trace(model.inputs(batch, size)).features]);
-    const read = (name: string) => model.load(name);
+    const read = (name: string) => model.unpacked(name);
     return { outputs: { features }, read, name: 'backbone', version, weights: 'external' as const };
   };
   const { graph, weights } = await writeOnnx(source, 1);

@@ -84,7 +84,7 @@ export class Session {
   static async open(options: SessionOptions): Promise<Session> {
     const made: { destroy(): void }[] = [];
     try {
-      return await Session.build(options, made);
+      return await Session.build({ ...options, model: options.model.holding(options.settings) }, made);
     } catch (error) {
       for (const part of made) part.destroy();
       throw error;

@@ -1,7 +1,8 @@
-import { add, div, mean, mul, nchwToNhwc, relu6, sqrt, sub, type Tensor } from '../../gpu-shaders/index.ts';
+import { mean, nchwToNhwc, relu6, type Tensor } from '../../gpu-shaders/index.ts';
 import type { JsonObject } from '../checkpoints/folder.ts';
 import type { Scope } from '../scope.ts';
 import { type Backbone, ConfigError, linearHead, pictureInput } from './backbone.ts';
+import { batchNorm } from './batchNorm.ts';
 import { readNumber, requireOption } from './readConfig.ts';
 
 export interface EfficientNetConfig {
@@ -124,10 +125,4 @@ function inverted(scope: Scope, x: Tensor, stride: number, eps: number): Tensor 
 
 function depthwise(scope: Scope, x: Tensor, stride: number): Tensor {
   return scope.conv2d(x, 'conv_dw', { stride, padding: 'same', groups: x.shape[3] });
-}
-
-/** Batch normalisation with its stored statistics: a scale and a shift a channel, computed once for a program. */
-function batchNorm(scope: Scope, x: Tensor, eps: number): Tensor {
-  const scale = div(scope.weight('weight'), sqrt(add(scope.weight('running_var'), eps)));
-  return add(mul(x, scale), sub(scope.weight('bias'), mul(scope.weight('running_mean'), scale)));
 }

@@ -3,13 +3,25 @@ import { ast } from './ast.ts';
 import { type Backbone, ConfigError } from './backbone.ts';
 import { bart } from './bart.ts';
 import { bert } from './bert.ts';
+import { clip } from './clip.ts';
+import { clipText } from './clipText.ts';
+import { convnext, convnextV2 } from './convnext.ts';
+import { deit } from './deit.ts';
 import { dinov2, dinov2WithRegisters } from './dinov2.ts';
 import { distilbert } from './distilbert.ts';
 import { efficientnet } from './efficientnet.ts';
+import { efficientnetHf } from './efficientnetHf.ts';
 import { gpt2 } from './gpt2.ts';
 import { llama, mistral, qwen2 } from './llama.ts';
+import { mobilenetV2 } from './mobilenetV2.ts';
+import { mobileSam } from './mobileSam.ts';
+import { resnet } from './resnet.ts';
 import { roberta, xlmRoberta } from './roberta.ts';
+import { siglip } from './siglip.ts';
+import { siglipText } from './siglipText.ts';
+import { swin } from './swin.ts';
 import { t5 } from './t5.ts';
+import { tinyVit } from './tinyVit.ts';
 import { vit } from './vit.ts';
 import { whisper } from './whisper.ts';
 
@@ -21,8 +33,21 @@ export type AnyBackbone = Backbone<any>;
 export const backbones: readonly AnyBackbone[] = [
   efficientnet,
   vit,
+  deit,
   dinov2,
   dinov2WithRegisters,
+  clip,
+  siglip,
+  swin,
+  tinyVit,
+  mobileSam,
+  convnext,
+  convnextV2,
+  resnet,
+  mobilenetV2,
+  efficientnetHf,
+  clipText,
+  siglipText,
   ast,
   whisper,
   bert,

@@ -1,4 +1,5 @@
 import { constant, matmul, reshape, type Tensor } from '../../gpu-shaders/index.ts';
+import { ConfigError } from './backbone.ts';
 
 export interface Grid {
   height: number;
@@ -10,34 +11,52 @@ export interface Resampling {
   to: Grid;
   /** Widens the filter where the grid shrinks. */
   antialias?: boolean;
-  /** Tokens without a position (registers) that stand between the class token and the patches. */
+  /** Tokens with a position of their own before the patches: the class token by default. */
+  leading?: number;
+  /** Tokens without a position (registers) that stand between these and the patches. */
   unplaced?: number;
 }
 
 /**
- * Position embeddings [1, 1 + from, D] (class token first) on another grid of patches: [1 + unplaced + to, D], as
- * PyTorch's bicubic `interpolate` (align_corners off) resamples them, zero for tokens without a position. One
- * constant matrix does it all, so this is a product that is computed once for frozen positions and differentiates
- * where they are trained.
+ * Position embeddings [1, leading + from, D] or [leading + from, D] on another grid of patches:
+ * [leading + unplaced + to, D], as PyTorch's bicubic `interpolate` (align_corners off) resamples them, zero for tokens
+ * without a position. One constant matrix does it all, so this is a product that is computed once for frozen positions
+ * and differentiates where they are trained.
  */
 export function resamplePositions(
   positions: Tensor,
-  { from, to, antialias = false, unplaced = 0 }: Resampling,
+  { from, to, antialias = false, leading = 1, unplaced = 0 }: Resampling,
 ): Tensor {
   const axis = antialias ? antialiasedCubic : cubic;
   const rows = axis(from.height, to.height);
   const columns = axis(from.width, to.width);
-  const shape = [1 + unplaced + to.height * to.width, 1 + from.height * from.width];
+  const shape = [leading + unplaced + to.height * to.width, leading + from.height * from.width];
   const matrix = new Float32Array(shape[0] * shape[1]);
-  matrix[0] = 1;
-  let at = (1 + unplaced) * shape[1];
+  for (let i = 0; i < leading; i++) matrix[i * shape[1] + i] = 1;
+  let at = (leading + unplaced) * shape[1];
   for (let y = 0; y < to.height; y++)
     for (let x = 0; x < to.width; x++) {
-      at++; // No patch reads the class token's place.
+      at += leading; // No patch reads the places of the tokens before the patches.
       for (let sy = 0; sy < from.height; sy++)
         for (let sx = 0; sx < from.width; sx++) matrix[at++] = rows[y][sy] * columns[x][sx];
     }
   return matmul(constant(matrix, shape), reshape(positions, [shape[1], -1]));
+}
+
+/**
+ * Learnt positions (as `resamplePositions` takes them) of a square grid, [tokens, D], for a grid of patches: as they are
+ * where both grids are the same. Throws `ConfigError` for another grid where they form no square.
+ */
+export function placePositions(learnt: Tensor, to: Grid, leading: number): Tensor {
+  const [count, hidden] = learnt.shape.slice(-2);
+  const side = Math.floor(Math.sqrt(count - leading));
+  if (to.height === to.width && to.height * to.width === count - leading)
+    return reshape(learnt, [count, hidden]);
+  if (side * side !== count - leading)
+    throw new ConfigError(
+      `Its ${count - leading} position embeddings do not form a square, so only its own picture size can be used.`,
+    );
+  return resamplePositions(learnt, { from: { height: side, width: side }, to, leading });
 }
 
 /** Keys' cubic kernel at distance x, for sharpness a. */

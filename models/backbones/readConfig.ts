@@ -1,4 +1,4 @@
-import { gelu, mul, relu, sigmoid, silu, type Tensor } from '../../gpu-shaders/index.ts';
+import { gelu, mul, relu, relu6, sigmoid, silu, type Tensor } from '../../gpu-shaders/index.ts';
 import type { JsonObject } from '../checkpoints/folder.ts';
 import { ConfigError } from './backbone.ts';
 
@@ -28,6 +28,23 @@ export function readPair(config: JsonObject, key: string, fallback: number): [nu
   );
 }
 
+/** A list of numbers under `key`; `fallback` where it is absent. Throws `ConfigError` for anything else. */
+export function readNumbers(config: JsonObject, key: string, fallback: readonly number[]): number[] {
+  const value = config[key] ?? fallback;
+  if (Array.isArray(value) && value.every((n) => typeof n === 'number' && Number.isFinite(n)))
+    return [...value];
+  throw new ConfigError(
+    `config.json has ${key} = ${JSON.stringify(value)}; a list of numbers is needed there.`,
+  );
+}
+
+/** The object under `key`, empty where it is absent. Throws `ConfigError` for anything else. */
+export function readObject(config: JsonObject, key: string): JsonObject {
+  const value = config[key] ?? {};
+  if (typeof value === 'object' && !Array.isArray(value)) return value as JsonObject;
+  throw new ConfigError(`config.json has ${key} = ${JSON.stringify(value)}; an object is needed there.`);
+}
+
 /** Throws `ConfigError` unless the option has the one value this architecture's file serves. */
 export function requireOption(config: JsonObject, key: string, value: unknown): void {
   if (key in config && config[key] !== value)
@@ -44,6 +61,7 @@ const activations = new Map<string, Activation>([
   ['gelu_pytorch_tanh', (x) => gelu(x, 'tanh')],
   ['quick_gelu', (x) => mul(x, sigmoid(mul(x, 1.702)))],
   ['relu', relu],
+  ['relu6', relu6],
   ['silu', silu],
   ['swish', silu],
 ]);

@@ -54,14 +54,24 @@ export function patchGrid(height: number, width: number, [ph, pw]: readonly [num
 }
 
 /** Patch tokens [B, patches, D] of pixels [B, 3, H, W], row by row. */
-export function patchTokens(scope: Scope, pixels: Tensor, { patch, hidden }: TransformerConfig): Tensor {
+export function patchTokens(scope: Scope, pixels: Tensor, config: TransformerConfig): Tensor {
+  return squarePatches(scope.child('patch_embeddings'), 'projection', pixels, config);
+}
+
+/** The same by the convolution `name`. */
+export function squarePatches(
+  scope: Scope,
+  name: string,
+  pixels: Tensor,
+  { patch, hidden }: Pick<TransformerConfig, 'patch' | 'hidden'>,
+): Tensor {
   const [batch, , height, width] = pixels.shape;
   if (patch[0] !== patch[1])
     throw new ConfigError(
       `config.json has patches of ${patch[0]} × ${patch[1]}; only square ones are supported.`,
     );
   const grid = patchGrid(height, width, patch);
-  const maps = scope.child('patch_embeddings').conv2d(nchwToNhwc(pixels), 'projection', { stride: patch[0] });
+  const maps = scope.conv2d(nchwToNhwc(pixels), name, { stride: patch[0] });
   return reshape(maps, [batch, grid.height * grid.width, hidden]);
 }
 

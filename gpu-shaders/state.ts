@@ -89,6 +89,13 @@ export class State {
    */
   setFrozen(name: string, data: ArrayBufferView): void {
     const bytes = Math.ceil(data.byteLength / 4) * 4;
+    const buffer = this.frozenBuffer(name, bytes);
+    this.write(buffer, 0, data);
+    this.frozen.set(name, { buffer, offset: 0, bytes });
+  }
+
+  /** The buffer of a frozen tensor, made where there is none. */
+  private frozenBuffer(name: string, bytes: number): GPUBuffer {
     const known = this.frozen.get(name);
     if (known && known.bytes !== bytes)
       throw new Error(`'${name}' takes ${known.bytes} bytes, ${bytes} were given.`);
@@ -96,15 +103,34 @@ export class State {
     if (known && !this.mutable.has(name)) this.folded.clear();
     const { maxBufferSize } = this.gpu.device.limits;
     if (bytes > maxBufferSize) throw new BindingError(`The weight '${name}'`, bytes, maxBufferSize);
-    const { buffer } = known ?? { buffer: this.gpu.buffer(bytes, name) };
+    return known?.buffer ?? this.gpu.buffer(bytes, name);
+  }
+
+  /** Writes into a buffer, filled up to whole words. */
+  private write(buffer: GPUBuffer, at: number, data: ArrayBufferView): void {
+    const bytes = Math.ceil(data.byteLength / 4) * 4;
     let source = data;
     if (bytes !== data.byteLength) {
       const padded = new Uint8Array(bytes);
       padded.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
       source = padded;
     }
-    this.gpu.device.queue.writeBuffer(buffer, 0, source as BufferSource);
-    this.frozen.set(name, { buffer, offset: 0, bytes });
+    this.gpu.device.queue.writeBuffer(buffer, at, source as BufferSource);
+  }
+
+  /**
+   * Uploads a frozen tensor of that many bytes as its pieces come, each at its offset in bytes, a multiple of 4: no
+   * more than one of them need be in memory. The tensor is there when this resolves.
+   */
+  async setFrozenPieces(
+    name: string,
+    bytes: number,
+    pieces: AsyncIterable<{ at: number; data: ArrayBufferView }>,
+  ): Promise<void> {
+    const padded = Math.ceil(bytes / 4) * 4;
+    const buffer = this.frozenBuffer(name, padded);
+    for await (const { at, data } of pieces) this.write(buffer, at, data);
+    this.frozen.set(name, { buffer, offset: 0, bytes: padded });
   }
 
   /** Writes a tensor that is not trained but may change between steps; its values come as f32 whatever its type. */

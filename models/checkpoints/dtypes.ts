@@ -85,30 +85,33 @@ export function bfloatsToFloats(bits: Uint16Array): Float32Array {
 
 /** Little-endian bytes of a dtype to f32, or undefined where the dtype has no plain f32 meaning. */
 export function toFloat32(dtype: DType, bytes: Uint8Array): Float32Array | undefined {
-  // A copy, because typed arrays want aligned offsets; not by slice(), which gives a view on Node's Buffers.
-  const buffer = new Uint8Array(bytes).buffer;
+  // A copy where the offset is not aligned, as typed arrays want it; not by slice(), which gives a view on Node's Buffers.
+  const aligned = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
+  const { buffer, byteOffset: at } = aligned;
+  const count = Math.floor((aligned.length * 8) / dtypeBits[dtype]);
   switch (dtype) {
     case 'F32':
-      return new Float32Array(buffer);
+      // A copy: the bytes may be a view of memory that others read.
+      return new Float32Array(buffer, at, count).slice();
     case 'F16':
-      return halvesToFloats(new Uint16Array(buffer));
+      return halvesToFloats(new Uint16Array(buffer, at, count));
     case 'BF16':
-      return bfloatsToFloats(new Uint16Array(buffer));
+      return bfloatsToFloats(new Uint16Array(buffer, at, count));
     case 'F64':
-      return Float32Array.from(new Float64Array(buffer));
+      return Float32Array.from(new Float64Array(buffer, at, count));
     case 'I8':
-      return Float32Array.from(new Int8Array(buffer));
+      return Float32Array.from(new Int8Array(buffer, at, count));
     case 'U8':
     case 'BOOL':
-      return Float32Array.from(new Uint8Array(buffer));
+      return Float32Array.from(new Uint8Array(buffer, at, count));
     case 'I16':
-      return Float32Array.from(new Int16Array(buffer));
+      return Float32Array.from(new Int16Array(buffer, at, count));
     case 'U16':
-      return Float32Array.from(new Uint16Array(buffer));
+      return Float32Array.from(new Uint16Array(buffer, at, count));
     case 'I32':
-      return Float32Array.from(new Int32Array(buffer));
+      return Float32Array.from(new Int32Array(buffer, at, count));
     case 'U32':
-      return Float32Array.from(new Uint32Array(buffer));
+      return Float32Array.from(new Uint32Array(buffer, at, count));
     default:
       return undefined;
   }

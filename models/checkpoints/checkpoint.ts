@@ -52,6 +52,11 @@ export class Checkpoint {
     return this.#get(name).info;
   }
 
+  /** The file that a tensor lies in, as the person knows it. */
+  fileOf(name: string): string {
+    return this.#get(name).file;
+  }
+
   /** A tensor's bytes as they lie in the file, little-endian, row-major. */
   async bytes(name: string): Promise<Uint8Array> {
     const { info, source, file } = this.#get(name);

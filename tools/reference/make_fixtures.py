@@ -6,6 +6,7 @@ import adamw
 import audio
 import checkpoints
 import images
+import language
 import ops
 import peft_lora
 import peft_low_rank
@@ -28,6 +29,7 @@ def main() -> None:
     peft_sparse.write()
     audio.write()
     pickles.write()
+    language.write()
 
 
 if __name__ == "__main__":

@@ -116,11 +116,12 @@ PLAIN = dict(clip_sample=False)
 CASES = [
     ("ddim-eps", DDIMScheduler, dict(LINEAR, **PLAIN, prediction_type="epsilon", timestep_spacing="leading", steps_offset=1), {}),
     ("ddim-v", DDIMScheduler, dict(COSINE, **PLAIN, prediction_type="v_prediction", timestep_spacing="trailing"), {}),
-    ("ddim-sample-clipped", DDIMScheduler, dict(SCALED, prediction_type="sample", timestep_spacing="linspace", clip_sample=True), {}),
+    ("ddim-sample-clipped", DDIMScheduler, dict(SCALED, prediction_type="sample", timestep_spacing="leading", clip_sample=True), {}),
     ("ddim-eta", DDIMScheduler, dict(COSINE, **PLAIN, prediction_type="v_prediction", timestep_spacing="trailing"), {"eta": 0.7}),
     ("ddim-zero-snr", DDIMScheduler, dict(SCALED, **PLAIN, prediction_type="v_prediction", timestep_spacing="trailing",
                                           rescale_betas_zero_snr=True), {}),
     ("ddpm-eps", DDPMScheduler, dict(LINEAR, prediction_type="epsilon", clip_sample=True, timestep_spacing="leading"), {}),
+    ("ddpm-sample", DDPMScheduler, dict(LINEAR, **PLAIN, prediction_type="sample", timestep_spacing="trailing"), {}),
     ("ddpm-v", DDPMScheduler, dict(COSINE, **PLAIN, prediction_type="v_prediction", timestep_spacing="trailing"), {}),
     ("euler-eps", EulerDiscreteScheduler, dict(SCALED, prediction_type="epsilon", timestep_spacing="leading", steps_offset=1), {}),
     ("euler-v", EulerDiscreteScheduler, dict(LINEAR, prediction_type="v_prediction", timestep_spacing="trailing"), {}),

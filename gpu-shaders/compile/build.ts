@@ -45,6 +45,9 @@ export interface ProgramSpec extends Pick<ScheduleRequest, 'outputs' | 'memory'>
 /** Inputs and outputs up to this size share one buffer each, written and read back in one piece. */
 const SMALL = 65536;
 
+/** Whether an input has a buffer of its own: large ones, and those that only the GPU writes. */
+const isApart = (t: Tensor) => byteSize(t) > SMALL || (t.node.attrs as InputAttrs).resident;
+
 /** Compiles traced outputs into a program over `state`. Constants are folded here, by a program that runs once. */
 export async function compile(state: State, spec: ProgramSpec): Promise<Program> {
   const { gpu } = state;
@@ -193,7 +196,7 @@ class Builder {
     const leaves = [...this.plan.leaves].filter(([, t]) => isInput(t));
     let total = 0;
     const small = leaves
-      .filter(([, t]) => byteSize(t) <= SMALL)
+      .filter(([, t]) => !isApart(t))
       .map(([key, t]) => {
         const at = total;
         total += Math.ceil(byteSize(t) / 256) * 256;
@@ -202,7 +205,7 @@ class Builder {
     const buffer = this.own(total, 'inputs');
     for (const { key, t, at } of small) this.addInput(key, t, { buffer, offset: at, bytes: byteSize(t) }, at);
     for (const [key, t] of leaves)
-      if (byteSize(t) > SMALL)
+      if (isApart(t))
         this.addInput(key, t, { buffer: this.own(byteSize(t), key), offset: 0, bytes: byteSize(t) }, -1);
     return { host: new ArrayBuffer(Math.max(total, 256)), buffer };
   }

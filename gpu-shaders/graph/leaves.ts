@@ -49,6 +49,8 @@ export interface InputAttrs {
   /** True when it holds samples (first axis = batch) and nothing else: what depends on it and on frozen weights
    * alone can be computed once per sample and cached. */
   sample: boolean;
+  /** True when copies on the GPU fill it bit by bit over many runs, so that nothing else may write it. */
+  resident?: boolean;
 }
 
 const inputOp: Op<InputAttrs> = {
@@ -61,9 +63,13 @@ const inputOp: Op<InputAttrs> = {
 export function input(
   name: string,
   shape: Shape,
-  { dtype = 'f32', sample = false }: { dtype?: DType; sample?: boolean } = {},
+  {
+    dtype = 'f32',
+    sample = false,
+    resident,
+  }: Partial<Pick<InputAttrs, 'dtype' | 'sample' | 'resident'>> = {},
 ): Tensor {
-  return trace(inputOp, [], { name, shape, dtype, sample })[0];
+  return trace(inputOp, [], { name, shape, dtype, sample, ...(resident ? { resident } : {}) })[0];
 }
 
 export interface ConstantAttrs {

@@ -249,6 +249,21 @@ export class CpuSession implements RunSession {
     this.#probe = probe;
   }
 
+  readonly answersTokens = false;
+
+  async atStart<T>(work: () => Promise<T>): Promise<T> {
+    const before = await this.state.readTensors();
+    const seed = this.options.settings.seed as number;
+    const start = new Map<string, Float32Array>();
+    for (const p of this.parameters) start.set(p.name, await startValue(p, seed, noBase));
+    this.state.writeTensors(start);
+    try {
+      return await work();
+    } finally {
+      this.state.writeTensors(before);
+    }
+  }
+
   takeLast(): Promise<Progress | null> {
     return this.checkpoints.restore(this.state);
   }

@@ -284,7 +284,11 @@ export class Life {
     if (!report) return;
     const step = progress.best?.step ?? progress.step;
     const scores = report.split === 'test' ? { test: report.score } : {};
-    await runs.change(this.#id, { report: { ...report, step } }, { ...scores, probe: report.baseScore });
+    await runs.change(
+      this.#id,
+      { report: { ...report, step } },
+      { ...scores, probe: report.baseScore ?? undefined },
+    );
     this.#spectra(step).catch(() => undefined);
   }
 

@@ -19,6 +19,8 @@ export type RunSession = Pick<
   | 'samplesOf'
   | 'run'
   | 'startKnobs'
+  | 'answersTokens'
+  | 'atStart'
   | 'logits'
   | 'evaluate'
   | 'predict'

@@ -213,7 +213,7 @@ function cardInfo({ session, backbone, run }: AdapterZipOptions, load: LoadInfo)
           : best
             ? score(Math.round(best.accuracy * val), val)
             : undefined,
-      probe: report?.baseScore,
+      probe: report?.baseScore ?? undefined,
     },
     versions: { Graft: version },
   };

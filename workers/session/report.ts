@@ -7,8 +7,10 @@ import type { Session, SessionOptions } from './session.ts';
 export interface RunReport {
   split: 'val' | 'test';
   score: Score;
-  /** The tuned linear probe on the same frozen features and pictures. */
-  baseScore: Score;
+  /** The tuned linear probe on the same frozen features and samples; null where every token is answered. */
+  baseScore: Score | null;
+  /** Mean loss of a token that counts, and the same of the adapter as it began; where every token is answered. */
+  losses?: { loss: number; start: number };
   confusion: number[][];
   classes: ClassReport[];
   /** Samples taken for the wrong class, the surest first. */
@@ -16,7 +18,10 @@ export interface RunReport {
 }
 
 /** What a report is made from. */
-export type Scored = Pick<Session, 'samplesOf' | 'logits' | 'probe' | 'labelled'> & {
+export type Scored = Pick<
+  Session,
+  'samplesOf' | 'logits' | 'probe' | 'labelled' | 'evaluate' | 'answersTokens' | 'atStart'
+> & {
   readonly options: Pick<SessionOptions, 'dataset'>;
 };
 
@@ -31,6 +36,7 @@ export async function reportOf(session: Scored, knobs: Record<string, number>): 
   const split = session.samplesOf('test').length ? 'test' : 'val';
   const samples = session.samplesOf(split);
   if (!samples.length) return null;
+  if (session.answersTokens) return tokenReport(session, split, knobs);
   const { classes: names, samples: all } = session.options.dataset;
   const logits = await session.logits(samples, knobs);
   const labels = samples.map((i) => all[i].label);
@@ -53,5 +59,25 @@ export async function reportOf(session: Scored, knobs: Record<string, number>): 
     confusion,
     classes: classReports(names, confusion),
     mistakes,
+  };
+}
+
+/** Scores every token that counts, beside the adapter as it began: for most methods that is the frozen model. */
+async function tokenReport(
+  session: Scored,
+  split: RunReport['split'],
+  knobs: Record<string, number>,
+): Promise<RunReport> {
+  const samples = session.samplesOf(split);
+  const { loss, hits, of } = await session.evaluate(samples, knobs);
+  const start = await session.atStart(() => session.evaluate(samples, knobs));
+  return {
+    split,
+    score: score(hits, of),
+    baseScore: null,
+    losses: { loss, start: start.loss },
+    confusion: [],
+    classes: [],
+    mistakes: [],
   };
 }

@@ -24,6 +24,7 @@ import {
   compileTraining,
   frozenWeights,
   optimiserOf,
+  partsOf,
   prefixKey,
   type RunShape,
   taskOf,
@@ -209,7 +210,9 @@ export class Session {
   async step(step: number, order: Order, progress: Progress): Promise<{ lr: number }> {
     const lr = this.rate(step, progress);
     const program = await this.training();
-    program.run(await this.load(program, step, order, progress, lr));
+    const { parts } = partsOf(this.options.settings);
+    for (let part = 0; part < parts; part++)
+      program.run(await this.load(program, step, order, progress, { lr, part, of: parts }));
     return { lr };
   }
 
@@ -221,8 +224,8 @@ export class Session {
   /** Lets the method act between two steps. */
   async refresh(order: Order, progress: Progress): Promise<void> {
     this.refreshing ??= new Refreshing(this.state, this.shape);
-    const runOn: RunOn = async (program, step) =>
-      program.run(await this.load(program, step, order, progress, 0));
+    const runOn: RunOn = async (program, step, part) =>
+      program.run(await this.load(program, step, order, progress, { lr: 0, part, of: 1 }));
     await this.attachment.refresh?.apply(this.refreshing.at(this.moment(progress.step), runOn));
   }
 
@@ -249,7 +252,7 @@ export class Session {
     );
     const step = Math.min(progress.step + 1, this.steps);
     const program = await this.training();
-    const copies = await this.load(program, step, order, progress, 0);
+    const copies = await this.load(program, step, order, progress, { lr: 0, part: 0, of: 1 });
     const moments = ['moment1', 'moment2'] as const;
     const before = await Promise.all(moments.map((part) => this.state.readTrainables(part)));
     const kernels = await kernelTimes(program, copies);
@@ -266,28 +269,29 @@ export class Session {
     return scheduledRate(settings.schedule as string, top, step, this.steps, settings.warmup as number);
   }
 
-  /** Writes a step's inputs; its cached features come by the copies. */
+  /** Writes the inputs of a step, or of the part of it that is asked for; its cached features come by the copies. */
   private async load(
     t: Program,
     step: number,
     order: Order,
     progress: Progress,
-    lr: number,
+    { lr, part, of }: { lr: number; part: number; of: number },
   ): Promise<Copy[]> {
     const { settings, dataset } = this.options;
     const train = this.samplesOf('train');
     const views = (settings.augment ?? 0) as number;
-    const batch: Row[] = order.at(step).map(({ position, epoch }) => ({
+    const { parts, rows } = partsOf(settings);
+    const all = order.at(step);
+    const batch: Row[] = all.slice(part * rows, (part + 1) * rows).map(({ position, epoch }) => ({
       sample: train[position],
       // Each epoch sees another view, and the picture as it is in every (views + 1)-th.
       view: views ? (epoch + hash32(train[position], settings.seed as number)) % (views + 1) : 0,
     }));
-    t.write(
-      inputs.labels,
-      Uint32Array.from(batch, (r) => dataset.samples[r.sample].label),
-    );
-    t.write(inputs.weights, new Float32Array(batch.length).fill(1 / batch.length));
-    t.write(inputs.random, Uint32Array.of(settings.seed as number, step));
+    const labels = new Uint32Array(rows);
+    labels.set(batch.map((r) => dataset.samples[r.sample].label));
+    t.write(inputs.labels, labels);
+    t.write(inputs.weights, new Float32Array(rows).fill(1 / all.length, 0, batch.length));
+    t.write(inputs.random, Uint32Array.of(settings.seed as number, step, ...(parts > 1 ? [part] : [])));
     for (const k of this.attachment.knobs) t.write(`knob:${k.name}`, Float32Array.of(progress.knobs[k.name]));
     for (const d of this.attachment.draws ?? []) {
       const stream = hash32(hash32(settings.seed as number, hashText(d.name)), step);
@@ -300,6 +304,7 @@ export class Session {
       clip: settings.clip as number,
       lossScale: 1,
       step,
+      part: { index: of > 1 ? part : 0, of },
     };
     t.write('hyper', hyperVector(hyper, optimiserOf(settings)));
     return this.cache.bring(t, batch);
@@ -335,9 +340,25 @@ export class Session {
     return result;
   }
 
+  /** Whether every token is answered, and no sample as a whole. */
+  get answersTokens(): boolean {
+    return taskOf(this.shape).targets(1).length > 0;
+  }
+
+  /** Does `work` with the start values in place of the trained ones, which it puts back. */
+  async atStart<T>(work: () => Promise<T>): Promise<T> {
+    const before = await this.state.readTensors();
+    await this.begin();
+    try {
+      return await work();
+    } finally {
+      this.state.writeTensors(before);
+    }
+  }
+
   /** Mean loss of a split's answers, and how many `of` them are right. */
   async evaluate(samples: readonly number[], knobs: Record<string, number>): Promise<Evaluated> {
-    if (taskOf(this.shape).targets(1).length) return summed(await this.outputs('sums', 3, samples, knobs));
+    if (this.answersTokens) return summed(await this.outputs('sums', 3, samples, knobs));
     const logits = await this.logits(samples, knobs);
     const labels = samples.map((i) => this.options.dataset.samples[i].label);
     const predicted = logits.map(argmax);

@@ -12,7 +12,7 @@ export interface KeyValues {
 export interface DecodeInputs {
   /** New tokens, u32 [B, N]: one a step, or the whole prompt at first. */
   ids: Tensor;
-  /** Their numbers in their texts, from 0 on, u32 [B, N]. */
+  /** Their numbers in their texts, from 0 up to the capacity, u32 [B, N]. */
   positions: Tensor;
   /** 1 where `past` holds a token, f32 [B, capacity]. */
   mask: Tensor;

@@ -34,9 +34,9 @@ const decode: Decoder<LlamaConfig> = {
   forward(root, inputs, config) {
     const scope = root.child('model');
     const sight = Sight.behind(inputs);
-    const count = inputs.mask.shape[1] + inputs.ids.shape[1];
-    checkLength(count, config.most);
-    const table = gatherRows(ropeTable(config.rope, count), inputs.positions);
+    const capacity = inputs.mask.shape[1];
+    checkLength(capacity, config.most);
+    const table = gatherRows(ropeTable(config.rope, capacity + 1), inputs.positions);
     const last = blocks(scope, scope.embedding(inputs.ids, 'embed_tokens'), table, sight, config);
     return { last, rows: sight.rows };
   },
@@ -86,6 +86,7 @@ function family(name: string, title: string, taskClass: string): Backbone<LlamaC
     },
     head: () => linearHead('score', false),
     taskClass,
+    languageClass: taskClass.replace('SequenceClassification', 'CausalLM'),
     presets: (config) =>
       textPresets(config.blocks, (i) => `model.layers.${i}`, {
         usual: { label: 'Query and value', targets: ['q_proj', 'v_proj'] },

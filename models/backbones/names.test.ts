@@ -44,8 +44,8 @@ test.each([
 });
 
 test('an unknown model is refused by name, with what is served', () => {
-  expect(() => backboneFor({ model_type: 'bert' })).toThrow(ConfigError);
-  expect(() => backboneFor({ model_type: 'bert' })).toThrow(/'bert'.*EfficientNet.*\(vit\).*\(dinov2\)/);
+  expect(() => backboneFor({ model_type: 'mamba' })).toThrow(ConfigError);
+  expect(() => backboneFor({ model_type: 'mamba' })).toThrow(/'mamba'.*EfficientNet.*\(vit\).*\(dinov2\)/);
   expect(() => backboneFor({})).toThrow(/neither/);
   expect(() => vit.configure({ hidden_act: 'mish' })).toThrow(/hidden_act = "mish".*gelu/);
   expect(() => vit.configure({ hidden_size: 30, num_attention_heads: 4 })).toThrow(/30/);

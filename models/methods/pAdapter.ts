@@ -259,12 +259,13 @@ function outOfHeads(x: Tensor): Tensor {
   return reshape(transpose(x, [0, 2, 1, 3]), [batch, tokens, heads * width]);
 }
 
-/** Attention probabilities [B, H, Tq, Tk]. Throws `MethodError` for causal attention and heads that share keys. */
+/** Attention probabilities [B, H, Tq, Tk]. Throws `MethodError` for causal or masked attention and heads that share keys. */
 function attentionProbabilities({ path, q, k, options }: AttentionCall): Tensor {
-  const { heads, causal, scale = 1 / Math.sqrt(q.shape[2] / heads) } = options;
-  if (causal || k.shape[2] !== q.shape[2])
+  const { heads, causal, bias, scale = 1 / Math.sqrt(q.shape[2] / heads) } = options;
+  // An edge of no probability has no finite weight below p = 2.
+  if (causal || bias || k.shape[2] !== q.shape[2])
     throw new MethodError(
-      `p-Adapter takes attention both ways with keys for every head, and '${path}' is of another kind. Choose another method for this backbone.`,
+      `p-Adapter takes attention both ways, without a mask, with keys for every head, and '${path}' is of another kind. Choose another method for this backbone.`,
     );
   return softmax(mul(matmul(inHeads(q, heads), inHeads(k, heads), { tb: true }), scale));
 }

@@ -3,7 +3,6 @@ import { crossEntropy, gradients, input, mean, parameter } from '../../gpu-shade
 import { close } from '../../gpu-shaders/testing/checkOp.ts';
 import { lora } from '../methods/lora.ts';
 import type { Model } from '../model.ts';
-import { Scope } from '../scope.ts';
 import { attachmentScopes, headOf, headParameters } from '../tasks/index.ts';
 import { Bench, expectedOf, modelIn, type Values } from './testing.ts';
 
@@ -72,7 +71,7 @@ test.each(fixtures)(
     const labels = input('labels', [batch], { dtype: 'u32' });
     const scope = attachmentScopes(attachment, true, labels)(0);
     const output = model.trace(inputs, [attachment.intercept(scope)]);
-    const root = new Scope({ weights: model.weights(), interceptions: [] });
+    const root = model.scope();
     const language = model.backbone.languageHead!(root, output, model.config);
     const head = headOf(model, CLASSES, (name, shape) => parameter(name, shape, { mutable: true }));
     const logits = head(output.features);

@@ -4,8 +4,7 @@ import { close } from '../../gpu-shaders/testing/checkOp.ts';
 import { openOnnx } from '../../tools/onnx/node.ts';
 import type { OnnxTensor } from '../../workers/session/ports.ts';
 import { expectedOf, modelIn } from '../backbones/testing.ts';
-import { Scope } from '../scope.ts';
-import { headOf } from '../tasks/classification.ts';
+import { headOf } from '../tasks/index.ts';
 import { writeOnnx } from './index.ts';
 
 const CLASSES = 3;
@@ -30,7 +29,7 @@ test.each([
   const [batch, tokens] = expected.info('ids').shape;
   const file = await writeOnnx((traced) => {
     const output = model.trace(model.inputs(traced, tokens));
-    const root = new Scope({ weights: model.weights(), interceptions: [] });
+    const root = model.scope();
     return {
       outputs: {
         logits: headOf(model, CLASSES, (name, shape) => parameter(name, shape))(output.features),

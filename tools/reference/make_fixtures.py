@@ -13,6 +13,7 @@ import peft_low_rank
 import peft_others
 import peft_sparse
 import pickles
+import text
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def main() -> None:
     audio.write()
     pickles.write()
     language.write()
+    text.write()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-import { input, parameter, sizeOf, type Tensor } from '../gpu-shaders/index.ts';
+import { byteSize, input, parameter, ShapeError, sizeOf, type Tensor } from '../gpu-shaders/index.ts';
 import type { Backbone, BackboneOutput, DiskPart, Head, Inputs, SampleInput } from './backbones/backbone.ts';
 import { type DiskPlace, locate } from './backbones/names.ts';
-import type { Checkpoint } from './checkpoints/safetensors.ts';
+import { type Checkpoint, CheckpointError } from './checkpoints/safetensors.ts';
+import { type Band, floatPieces, rawPieces, readFloats, readRaw } from './checkpoints/weights.ts';
 import type { AttentionCard, BranchCard, ModuleCard, Settings } from './describe.ts';
 import type { ModelDescription } from './methods/method.ts';
 import { type Interception, Scope, type Weights } from './scope.ts';
@@ -99,16 +100,35 @@ export class Model<C = unknown> implements ModelDescription {
   }
 
   private async values({ name, part, shape, transposed }: StoredParameter): Promise<Float32Array> {
-    const all = await this.checkpoint.f32(name);
-    const own = part ? bandOf(all, part) : all;
+    const own = await readFloats(this.checkpoint, name, bandOf(shape, part));
     return transposed ? turned(own, shape) : own;
   }
 
   private async halves({ name, part, shape, transposed }: StoredParameter): Promise<Uint8Array> {
-    const all = await this.checkpoint.bytes(name);
-    const own = part ? bandOf(all, part) : all;
+    const own = await readRaw(this.checkpoint, name, bandOf(shape, part));
     if (!transposed) return own;
-    return new Uint8Array(turned(new Uint16Array(own.slice().buffer), shape).buffer);
+    return new Uint8Array(turned(new Uint16Array(own.buffer), shape).buffer);
+  }
+
+  /**
+   * What `load` gives, in pieces of at most 16 MB, each at its offset in bytes: the way from the file to the GPU without
+   * a copy of the whole. A weight that must be turned or quantised comes as one piece.
+   */
+  async *pieces(path: string): AsyncGenerator<{ at: number; data: ArrayBufferView }> {
+    const stored = this.stored(path);
+    const { name, part, shape, dtype, asIs, transposed } = stored;
+    const band = bandOf(shape, part);
+    if (!asIs || transposed) yield { at: 0, data: await this.load(path) };
+    else if (dtype === 'f16')
+      for await (const { at, data } of rawPieces(this.checkpoint, name, band)) yield { at: at * 2, data };
+    else
+      for await (const { at, data } of floatPieces(this.checkpoint, name, band)) yield { at: at * 4, data };
+  }
+
+  /** Bytes that a frozen parameter takes as it is held. */
+  bytesOf(path: string): number {
+    const { shape, dtype } = this.stored(path);
+    return byteSize({ shape, dtype });
   }
 
   /** The root of the module tree, with methods stepping in. */
@@ -120,10 +140,15 @@ export class Model<C = unknown> implements ModelDescription {
     return this.backbone.head(this.config);
   }
 
-  /** Whether a parameter of that name is the head's. */
+  /** Path of the linear layer that gives every token its class. */
+  get tokenHead(): string {
+    return this.backbone.tokenHead ?? 'classifier';
+  }
+
+  /** Whether a parameter of that name is a head's. */
   isHead(name: string): boolean {
     const { path, hidden } = this.head;
-    return [path, ...hidden.map((h) => h.path)].some((p) => name.startsWith(`${p}.`));
+    return [path, ...hidden.map((h) => h.path), this.tokenHead].some((p) => name.startsWith(`${p}.`));
   }
 
   /** Side, tokens or seconds of its samples under these settings. */
@@ -155,6 +180,11 @@ export class Model<C = unknown> implements ModelDescription {
   private stored(path: string): StoredParameter {
     const place = locate(this.checkpoint, this.backbone, path) ?? { name: this.backbone.diskName(path) };
     const info = this.checkpoint.info(place.name);
+    if (!isWeightType(info.dtype))
+      throw new CheckpointError(
+        this.checkpoint.fileOf(place.name),
+        `tensor "${place.name}" is ${info.dtype}, which no weight is; the file does not belong to this model.`,
+      );
     const [rows, ...rest] = info.shape;
     const transposed = this.backbone.diskTransposed?.(path) ?? false;
     const own = place.part ? [rows / place.part.of, ...rest] : info.shape;
@@ -165,15 +195,55 @@ export class Model<C = unknown> implements ModelDescription {
     return { ...place, shape, transposed, dtype, asIs: dtype === stored };
   }
 
+  /** Runs a trace; where shapes do not fit it says of which tensors, since the configuration and the file disagree. */
+  private fitting<T>(read: ReadonlyMap<string, Tensor>, trace: () => T): T {
+    try {
+      return trace();
+    } catch (error) {
+      if (!(error instanceof ShapeError)) throw error;
+      const last = [...read]
+        .slice(-2)
+        .map(([path, { shape }]) => `"${this.diskNameOf(path)}" [${shape.join(', ')}]`);
+      const file = this.checkpoint.fileOf(this.checkpoint.names()[0]);
+      throw new CheckpointError(
+        file,
+        `${last.join(' or ')} has not the shape that config.json asks for (${error.message}); the two do not belong together.`,
+      );
+    }
+  }
+
+  /** A bias that is there in one block and not in another was lost: without it the model would compute something else. */
+  private refuseGaps(absent: ReadonlySet<string>, read: ReadonlyMap<string, Tensor>): void {
+    const kind = (path: string) => path.replace(/\.\d+(?=\.)/g, '.*');
+    const known = new Set([...read.keys()].map(kind));
+    for (const path of absent) {
+      if (!path.endsWith('.bias') || !known.has(kind(path))) continue;
+      const file = this.checkpoint.fileOf(this.checkpoint.names()[0]);
+      throw new CheckpointError(
+        file,
+        `it has no tensor "${this.diskNameOf(path)}", which its other blocks have; fetch it again.`,
+      );
+    }
+  }
+
+  private diskNameOf(path: string): string {
+    return locate(this.checkpoint, this.backbone, path)?.name ?? this.backbone.diskName(path);
+  }
+
   /** Traces the backbone once: lists the places where methods may attach, and gives the parameters it reads. */
   private survey(): { path: string; shape: readonly number[]; block: number }[] {
     const { backbone, config } = this;
     const weights = this.weights();
     const read = new Map<string, Tensor>();
+    const absent = new Set<string>();
     const block = (path: string) => backbone.blockOf(`${path}.`, config);
     const scope = new Scope({
       weights: {
-        has: weights.has,
+        has: (path) => {
+          const has = weights.has(path);
+          if (!has) absent.add(path);
+          return has;
+        },
         parameter: (path) => {
           read.set(path, weights.parameter(path));
           return read.get(path)!;
@@ -202,16 +272,17 @@ export class Model<C = unknown> implements ModelDescription {
         layerNorm: (path) => this.norms.push({ path, block: block(path) }),
       },
     });
-    this.lastShape = backbone.forward(
-      scope,
-      this.inputs(1, backbone.size(config).default),
-      config,
-    ).last.shape;
+    const sample = this.inputs(1, backbone.size(config).default);
+    this.lastShape = this.fitting(read, () => backbone.forward(scope, sample, config)).last.shape;
+    this.refuseGaps(absent, read);
     return [...read]
       .filter(([path]) => !/\.running_(mean|var)$/.test(path))
       .map(([path, { shape }]) => ({ path, shape, block: block(path) }));
   }
 }
+
+/** Types that a weight may be stored in. */
+const isWeightType = (dtype: string): boolean => ['F32', 'F16', 'BF16', 'F64', 'I8'].includes(dtype);
 
 /** A matrix that becomes `shape` when its axes are exchanged. */
 function turned<A extends Float32Array | Uint16Array>(data: A, [rows, columns]: readonly number[]): A {
@@ -220,7 +291,8 @@ function turned<A extends Float32Array | Uint16Array>(data: A, [rows, columns]: 
   return out;
 }
 
-function bandOf<A extends Float32Array | Uint8Array>(all: A, { part, of }: DiskPart): A {
-  const size = all.length / of;
-  return all.slice(part * size, (part + 1) * size) as A;
+/** Where the elements of a parameter of that shape lie in a stored tensor that holds several. */
+function bandOf(shape: readonly number[], part: DiskPart | undefined): Band | undefined {
+  const size = sizeOf(shape);
+  return part && { from: part.part * size, to: (part.part + 1) * size };
 }

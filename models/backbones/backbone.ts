@@ -104,6 +104,9 @@ export interface Backbone<C = unknown> {
   head(config: C): Head;
   /** Class to load an adapter onto, e.g. `ViTForImageClassification`; `timm` for timm's own models. */
   taskClass: string;
+  /** Class with a language-modelling head, and what it puts before the bare model's names where that is not `basePrefix`. */
+  languageClass?: string;
+  languagePrefix?: string;
   /** Path of the linear layer under the token-classification class; `classifier` where it is not said. */
   tokenHead?: string;
   /** Choices of target modules; the first is the default. */

@@ -81,6 +81,7 @@ export const bart: Backbone<BartConfig> = {
     hidden: [{ path: 'classification_head.dense', width: hidden, activation: 'tanh' }],
   }),
   taskClass: 'BartForSequenceClassification',
+  languageClass: 'BartForConditionalGeneration',
   presets: ({ decoder }) => {
     const parts = ['q_proj', 'k_proj', 'v_proj', 'out_proj'];
     const attention = ['self_attn', 'encoder_attn'].flatMap((name) => parts.map((part) => `${name}.${part}`));

@@ -50,6 +50,7 @@ export const bert: Backbone<BertConfig> = {
   blockOf: (path, { blocks }) => bertBlockOf(path, blocks),
   head: () => linearHead('classifier'),
   taskClass: 'BertForSequenceClassification',
+  languageClass: 'BertForMaskedLM',
   presets: ({ blocks }) => bertPresets('bert', blocks),
   size: ({ most }) => tokenSize(most),
   defaults: () => ({ lr: 1e-3, r: 8, lora_alpha: 16, schedule: 'cosine' }),

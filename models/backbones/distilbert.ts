@@ -84,6 +84,7 @@ export const distilbert: Backbone<DistilBertConfig> = {
     hidden: [{ path: 'pre_classifier', width: hidden, activation: 'relu' }],
   }),
   taskClass: 'DistilBertForSequenceClassification',
+  languageClass: 'DistilBertForMaskedLM',
   presets: ({ blocks }) =>
     textPresets(blocks, (i) => `distilbert.transformer.layer.${i}`, {
       usual: { label: 'Query and value', targets: ['q_lin', 'v_lin'] },

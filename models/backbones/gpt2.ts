@@ -91,6 +91,7 @@ export const gpt2: Backbone<Gpt2Config> = {
   },
   head: () => linearHead('score', false),
   taskClass: 'GPT2ForSequenceClassification',
+  languageClass: 'GPT2LMHeadModel',
   presets: (config) =>
     textPresets(config.blocks, (i) => `transformer.h.${i}`, {
       usual: { label: 'Query, key and value', targets: ['c_attn'] },

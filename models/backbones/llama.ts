@@ -85,6 +85,7 @@ function family(name: string, title: string, taskClass: string): Backbone<LlamaC
       return match ? Number(match[1]) : path.includes('.embed_tokens.') ? -1 : config.blocks;
     },
     head: () => linearHead('score', false),
+    tokenHead: 'score',
     taskClass,
     languageClass: taskClass.replace('SequenceClassification', 'CausalLM'),
     presets: (config) =>

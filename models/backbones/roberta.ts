@@ -48,6 +48,7 @@ function family(name: string, title: string, taskClass: string): Backbone<BertCo
       hidden: [{ path: 'classifier.dense', width: hidden, activation: 'tanh' }],
     }),
     taskClass,
+    languageClass: taskClass.replace('SequenceClassification', 'MaskedLM'),
     presets: ({ blocks }) => bertPresets('roberta', blocks),
     size: ({ most }) => tokenSize(most),
     defaults: () => ({ lr: 1e-3, r: 8, lora_alpha: 16, schedule: 'cosine' }),

@@ -87,6 +87,8 @@ export const t5: Backbone<T5Config> = {
     hidden: [{ path: 'classification_head.dense', width: hidden, activation: 'tanh' }],
   }),
   taskClass: 'T5ForSequenceClassification',
+  languageClass: 'T5ForConditionalGeneration',
+  languagePrefix: '',
   presets: ({ decoder, gated }) => {
     const attention = ['q', 'k', 'v', 'o'].map((name) => `layer.0.SelfAttention.${name}`);
     const cross = ['q', 'k', 'v', 'o'].map((name) => `layer.1.EncDecAttention.${name}`);

@@ -6,6 +6,8 @@ import { type AdapterContent, AdapterError, folded, rankOf } from './adapter.ts'
 export interface PeftOptions {
   /** Where the base model lies: a hub id or a folder. */
   readonly baseModel?: string;
+  /** PEFT's own word for the task, e.g. `CAUSAL_LM`. */
+  readonly taskType?: string;
   /** Class and module of the base, which `AutoPeftModel` reads, e.g. `ViTForImageClassification`. */
   readonly autoMapping?: { readonly base_model_class: string; readonly parent_library: string };
   /** Facts about the training, such as the alpha it used; kept in the safetensors header. */
@@ -40,7 +42,7 @@ export function toPeft(content: AdapterContent, options: PeftOptions = {}): Peft
   const modules = [...new Set([...content.saved.keys()].map(parentOf))].sort();
   const config: JsonObject = {
     peft_type: 'LORA',
-    task_type: null,
+    task_type: options.taskType ?? null,
     auto_mapping: options.autoMapping ?? null,
     base_model_name_or_path: options.baseModel ?? null,
     inference_mode: true,

@@ -12,7 +12,7 @@ export function formFiles(content: PeftContent, saved: Tensors, options: PeftOpt
   const modules = [...new Set([...saved.keys()].map((path) => path.slice(0, path.lastIndexOf('.'))))].sort();
   const config: JsonObject = {
     ...content.config,
-    task_type: null,
+    task_type: options.taskType ?? null,
     auto_mapping: options.autoMapping ?? null,
     base_model_name_or_path: options.baseModel ?? null,
     inference_mode: true,

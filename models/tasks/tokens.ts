@@ -4,6 +4,7 @@ import {
   concat,
   crossEntropy,
   div,
+  greater,
   input,
   linear,
   maximum,
@@ -32,7 +33,7 @@ export const tokenClassification: Task = {
   about: 'Gives every word a class: names, places, parts of speech.',
   targets: tokenTargets,
   head(model, classes) {
-    const path = tokenHead(model);
+    const path = model.tokenHead;
     const width = lastWidth(model);
     return [
       { name: `${path}.weight`, shape: [classes, width], initial: () => new Float32Array(classes * width) },
@@ -40,6 +41,10 @@ export const tokenClassification: Task = {
     ];
   },
   trace(model, attachment, shape, below = []) {
+    if (model.sampleInputs(1).some((i) => i.name === 'decoder_ids'))
+      throw new TaskError(
+        `${model.backbone.title} reads a text in one half and writes it in the other; choose a backbone such as BERT to give words classes.`,
+      );
     const [w, b] = this.head(model, shape.classes).map((p) =>
       parameter(p.name, p.shape, { trainable: true }),
     );
@@ -77,8 +82,6 @@ export class TaskError extends Error {
   override name = 'TaskError';
 }
 
-const tokenHead = (model: Model) => model.backbone.tokenHead ?? 'classifier';
-
 /** Features of a token's last hidden state. */
 const lastWidth = (model: Model) => model.lastShape.at(-1)!;
 
@@ -90,7 +93,7 @@ function traceTokens(
   below: readonly Interception[],
   answer: (scope: Scope, output: BackboneOutput) => Tensor,
 ): BatchTrace {
-  const { batch, size, training, labelSmoothing } = shape;
+  const { batch, size, training, labelSmoothing, part } = shape;
   if (attachment.consistency)
     throw new TaskError('This method compares two answers to one sample, which is built for classes only.');
   const read = model.inputs(batch, size);
@@ -98,17 +101,24 @@ function traceTokens(
     input(name, [batch, ...sizes], { dtype, sample: true }),
   );
   const labels = input(inputs.labels, [batch], { dtype: 'u32' });
-  const scope = attachmentScopes(attachment, training, labels)(0);
+  const scope = attachmentScopes(attachment, training, labels, part)(0);
   const interceptions = [...below, attachment.intercept(scope)];
   const output = model.trace(read, interceptions);
   const logits = answer(model.scope(interceptions), output);
-  const weights = mul(counted, reshape(input(inputs.weights, [batch]), [batch, 1]));
+  const weightOf = input(inputs.weights, [batch]);
+  const weights = mul(counted, reshape(weightOf, [batch, 1]));
   const losses = crossEntropy(logits, targets, { labelSmoothing });
-  let loss = div(reduceSum(mul(losses, weights)), maximum(reduceSum(weights), 1e-9));
-  if (training && attachment.penalty) loss = add(loss, attachment.penalty(scope));
+  const divisor = maximum(reduceSum(weights), 1e-9);
+  let loss = reduceSum(mul(losses, weights));
+  if (!part) loss = div(loss, divisor);
+  if (training && attachment.penalty) {
+    const whole = attachment.penalty(scope);
+    loss = add(loss, part ? mul(whole, divisor) : whole);
+  }
   const right = mul(accuracyHits(logits, targets), counted);
   const perSample = [mul(losses, counted), right, counted].map((t) => reshape(reduceSum(t, [1]), [batch, 1]));
   const sums = concat(perSample, 1);
   const hits = reshape(div(perSample[1], maximum(perSample[2], 1)), [batch]);
-  return { features: output.features, logits, loss, hits, sums };
+  const trace = { features: output.features, logits, loss, hits, sums };
+  return part ? { ...trace, hits: mul(hits, greater(weightOf, 0)), divisor } : trace;
 }

@@ -123,7 +123,7 @@ export class Results {
           );
         report = { ...made, step };
         const test = made.split === 'test' ? { test: made.score } : {};
-        await this.#ports.runs.change(id, { report }, { ...test, probe: made.baseScore });
+        await this.#ports.runs.change(id, { report }, { ...test, probe: made.baseScore ?? undefined });
       }
       const dataset = await this.#samples(record);
       const mistakes = await Promise.all(

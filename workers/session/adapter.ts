@@ -16,14 +16,17 @@ import { fromNative, toNative } from '../../models/exports/native.ts';
 import { checkKeys, toPeft } from '../../models/exports/peft.ts';
 import { formFiles, olderForm, readForm, todaysForm } from '../../models/exports/peftForm.ts';
 import { fromPeft } from '../../models/exports/peftImport.ts';
+import { classOf, formWithPaths, taskPaths, taskTypeOf, withPaths } from '../../models/exports/taskNames.ts';
 import { methodById, methodOfConfig } from '../../models/methods/index.ts';
 import { truncate } from '../../models/methods/math/lowRank.ts';
 import type { Method, Tensors } from '../../models/methods/method.ts';
 import type { Model } from '../../models/model.ts';
+import type { Task } from '../../models/tasks/index.ts';
 import { version } from '../../package.json' with { type: 'json' };
 import type { Progress } from './checkpoint.ts';
 import { score } from './metrics.ts';
 import type { Prefix } from './prefix.ts';
+import { taskOf } from './programs.ts';
 import type { RunReport } from './report.ts';
 import type { Session, SessionOptions } from './session.ts';
 
@@ -103,10 +106,14 @@ async function formsOf({ session, backbone, run, ranks = {} }: FormOptions): Pro
   const { model, method } = session.options;
   const trained = await session.trained();
   const settings = { ...session.options.settings, ...ownKnobs(session, run.progress.knobs) };
+  const task = taskOf(session.shape).id;
+  const { toFile } = taskPaths(model, task);
   const saved = new Map([...trained].filter(([name]) => model.isHead(name)));
+  const taskType = taskTypeOf(model, task);
   const options = {
     baseModel: backbone.id,
-    autoMapping: autoMapping(model),
+    taskType,
+    autoMapping: taskType ? undefined : autoMapping(model, task),
     metadata: { method: method.card.id, settings: JSON.stringify(settings) },
   };
   const paths = modulePaths(model);
@@ -117,7 +124,7 @@ async function formsOf({ session, backbone, run, ranks = {} }: FormOptions): Pro
     const older = olderForm(content, paths, model.backbone);
     const renamed = older && [...older.tensors.keys()].some((name) => !content.tensors.has(name));
     return {
-      adapter: formFiles(todaysForm(content, paths, model.backbone), saved, options),
+      adapter: formFiles(formWithPaths(todaysForm(content, paths, model.backbone), toFile), saved, options),
       older: renamed ? formFiles(older, saved, options) : undefined,
       native,
     };
@@ -132,7 +139,7 @@ async function formsOf({ session, backbone, run, ranks = {} }: FormOptions): Pro
     model.backbone,
   );
   return {
-    adapter: toPeft(content, options),
+    adapter: toPeft(withPaths(content, toFile), options),
     older: renamed ? toPeft(toOlder(content, model.backbone), options) : undefined,
     native,
   };
@@ -148,13 +155,16 @@ function modulePaths(model: Model): string[] {
   const owners = model.parameters.map(({ path }) => path.slice(0, path.lastIndexOf('.')));
   const places = [...model.modules, ...model.branches, ...model.attentions].map((m) => m.path);
   const { path, hidden } = model.head;
-  return [...new Set([...places, ...owners, ...hidden.map((h) => h.path), path])];
+  return [...new Set([...places, ...owners, ...hidden.map((h) => h.path), path, model.tokenHead])];
 }
 
-function autoMapping({ backbone }: Model) {
-  if (backbone.family === 'timm') return undefined;
-  const { family, taskClass } = backbone;
-  return { base_model_class: taskClass, parent_library: `transformers.models.${family}.modeling_${family}` };
+function autoMapping(model: Model, task: Task['id']) {
+  const { family } = model.backbone;
+  if (family === 'timm') return undefined;
+  return {
+    base_model_class: classOf(model, task),
+    parent_library: `transformers.models.${family}.modeling_${family}`,
+  };
 }
 
 function loadInfo({ session, backbone }: AdapterZipOptions, forms: Forms): LoadInfo {
@@ -164,7 +174,7 @@ function loadInfo({ session, backbone }: AdapterZipOptions, forms: Forms): LoadI
   return {
     library: timm ? 'timm' : 'transformers',
     baseTitle: backbone.title,
-    model: timm ? `${backbone.config.architecture}` : model.backbone.taskClass,
+    model: timm ? `${backbone.config.architecture}` : classOf(model, taskOf(session.shape).id),
     hubId: backbone.hubId,
     withBase: backbone.files !== undefined,
     classes: session.classes,
@@ -279,16 +289,18 @@ async function contentOf(files: AdapterFolder, model: Model): Promise<Content> {
   }
   const { config, checkpoint } = files.peft!;
   const paths = modulePaths(model);
+  const { fromFile } = taskPaths(model, taskOfConfig(config));
   const method = methodOfConfig(config);
   if (method.peft) {
     const { content, saved } = await readForm(config, checkpoint, (name) => model.isHead(name));
-    const found = method.peft.read(todaysForm(content, paths, model.backbone), model);
+    const named = formWithPaths(content, fromFile);
+    const found = method.peft.read(todaysForm(named, paths, model.backbone), model);
     return checked(
       { method, settings: found.settings, tensors: new Map([...found.tensors, ...saved]) },
       model,
     );
   }
-  let content = await fromPeft(config, checkpoint);
+  let content = withPaths(await fromPeft(config, checkpoint), fromFile);
   const adapted = content.updates.map((u) => u.path);
   if (generationOf(adapted, paths, model.backbone) === 'older')
     content = fromOlder(content, paths, model.backbone);
@@ -297,6 +309,14 @@ async function contentOf(files: AdapterFolder, model: Model): Promise<Content> {
     return { method: methodById('linear-probe'), settings: {}, tensors: content.saved };
   const from = method.fromLowRank!(content.updates);
   return { method, settings: from.settings, tensors: new Map([...from.tensors, ...content.saved]) };
+}
+
+/** The task that PEFT's configuration names, where it names one. */
+function taskOfConfig({ task_type, auto_mapping }: JsonObject): Task['id'] {
+  if (task_type === 'TOKEN_CLS') return 'token-classification';
+  const of = (auto_mapping as { base_model_class?: unknown } | null)?.base_model_class;
+  if (`${of}`.endsWith('ForMaskedLM')) return 'masked-lm';
+  return task_type === 'CAUSAL_LM' || task_type === 'SEQ_2_SEQ_LM' ? 'causal-lm' : 'classification';
 }
 
 /** Throws `AdapterError` where the tensors are not those that the method declares on this model. */

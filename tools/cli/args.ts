@@ -25,7 +25,16 @@ const options = {
   epochs: text,
   seed: text,
   'image-size': text,
+  'max-length': text,
   weights: text,
+  task: text,
+  'text-column': text,
+  prompt: text,
+  tokens: text,
+  temperature: text,
+  'top-p': text,
+  chat: flag,
+  compare: flag,
   val: text,
   test: text,
   'no-shuffle': flag,
@@ -53,14 +62,17 @@ export function parse(argv: readonly string[]) {
   }
 }
 
-export function required(args: Arguments, name: 'backbone' | 'data' | 'out' | 'adapter'): string {
+export function required(args: Arguments, name: 'backbone' | 'data' | 'out' | 'adapter' | 'prompt'): string {
   const value = args[name];
   if (!value) throw new UsageError(`--${name} is missing. See 'graft --help'.`);
   return value;
 }
 
 /** A number given by an option, or undefined where it is absent. */
-export function number(args: Arguments, name: 'steps' | 'val' | 'test' | 'seed'): number | undefined {
+export function number(
+  args: Arguments,
+  name: 'steps' | 'val' | 'test' | 'seed' | 'tokens' | 'temperature' | 'top-p',
+): number | undefined {
   const value = args[name];
   return value === undefined ? undefined : toNumber(value, `--${name}`);
 }
@@ -82,6 +94,7 @@ const shorthands = {
   epochs: 'epochs',
   seed: 'seed',
   'image-size': 'image_size',
+  'max-length': 'max_length',
   weights: 'weights',
 } as const;
 
@@ -117,6 +130,7 @@ export const help = `Graft without a page: adapt a frozen backbone, predict with
 
   graft train   --backbone NAME|FOLDER --data FOLDER|ZIP --out adapter.zip [options]
   graft predict --backbone NAME|FOLDER --adapter FILE|FOLDER --data FOLDER|ZIP --out predictions.csv
+  graft generate --backbone NAME|FOLDER [--adapter FILE|FOLDER] --prompt TEXT [options]
   graft export  --backbone NAME|FOLDER --adapter FILE|FOLDER --out model.onnx
   graft inspect FILE|FOLDER
 
@@ -141,5 +155,15 @@ Training
   --with-base                  put the frozen weights and a loader into the zip
   --cache FOLDER               where frozen features, checkpoints and models from a hub are kept (.cache/graft)
   --hub URL                    another hub, or a mirror of the usual one (HF_ENDPOINT)
+
+Texts
+  --task causal-lm             classification (default), token-classification, causal-lm or masked-lm
+  --text-column text           column of running text; conversations are known by their own fields
+  --max-length 128             tokens of a sample
+
+Writing
+  --tokens 64  --temperature 0.8  --top-p 0.95  --seed 1
+  --chat                       the prompt is a question, put as the model's chat template says
+  --compare                    write without the adapter too
 
 Exit codes: 0 done, 1 failed, 2 the command line is wrong.`;

@@ -9,7 +9,7 @@ import { openOnnx } from '../onnx/node.ts';
 import { parse } from './args.ts';
 import { openBackbone } from './backbone.ts';
 import { exportCommand } from './export.ts';
-import { FolderPictures } from './pictures.ts';
+import { FolderSamples } from './samples.ts';
 
 const fixtures = 'tools/reference/fixtures';
 const backbone = `${fixtures}/vit-tiny`;
@@ -30,7 +30,7 @@ test('an adapter that PEFT trained becomes an ONNX file with the logits that PEF
 
   const { files } = await openBackbone(backbone);
   const split = { val: 0, test: 0, seed: 1, fromFolders: true };
-  const dataset = await FolderPictures.open(`${fixtures}/peft-vit-lora/images`, files.preprocessor!, split);
+  const dataset = await FolderSamples.open(`${fixtures}/peft-vit-lora/images`, files.preprocessor!, split);
   const side = 32;
   const samples = await dataset.load([...dataset.samples.keys()], side, null);
   const session = await openOnnx().open({ graph, weights: null });

@@ -4,7 +4,7 @@ import { adaptedOnnx } from '../../workers/session/onnx.ts';
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
 import { type Arguments, required, UsageError } from './args.ts';
 import { openBackbone } from './backbone.ts';
-import { entriesOf } from './pictures.ts';
+import { entriesOf } from './samples.ts';
 
 /** `graft export`: the backbone with an adapter merged into it, as one ONNX file. */
 export async function exportCommand(args: Arguments): Promise<void> {
@@ -17,7 +17,7 @@ export async function exportCommand(args: Arguments): Promise<void> {
   const preprocessor = adapter.preprocessor ?? backbone.files.preprocessor;
   if (!preprocessor)
     throw new UsageError(
-      'Neither the adapter nor the backbone has a preprocessor_config.json, so the file could not say how pictures are prepared.',
+      'Neither the adapter nor the backbone has a preprocessor_config.json, so the file could not say how samples are prepared.',
     );
   const head = tensors.get(`${model.head.path}.bias`);
   if (!head) throw new UsageError('The adapter has no classification head, so there is no model to export.');

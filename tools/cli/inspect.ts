@@ -4,7 +4,7 @@ import { readAdapter } from '../../models/exports/adapterZip.ts';
 import { fromPeft } from '../../models/exports/peftImport.ts';
 import { lowRankSpectrum } from '../../models/methods/math/lowRank.ts';
 import { type Arguments, UsageError } from './args.ts';
-import { entriesOf } from './pictures.ts';
+import { entriesOf } from './samples.ts';
 
 /** `graft inspect`: what a safetensors file or an adapter holds. */
 export async function inspectCommand(args: Arguments): Promise<void> {

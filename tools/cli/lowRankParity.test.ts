@@ -11,7 +11,7 @@ import { completeSettings, defaultSettings } from '../../workers/settings.ts';
 import { MemoryFiles } from '../../workers/storage/memory.ts';
 import { openBackbone } from './backbone.ts';
 import { openGpu } from './gpu.ts';
-import { FolderPictures } from './pictures.ts';
+import { FolderSamples } from './samples.ts';
 
 const fixtures = 'tools/reference/fixtures';
 const shared = {
@@ -73,11 +73,12 @@ test.each(cases)('20 steps follow PEFT’s %s', { timeout: 600_000 }, async (nam
   const folder = `${fixtures}/peft-vit-${name}`;
   const backbone = await openBackbone(`${fixtures}/vit-tiny`);
   const { model } = backbone;
-  const dataset = await FolderPictures.open(
-    `${fixtures}/peft-vit-lora/images`,
-    backbone.files.preprocessor!,
-    { val: 0, test: 0, seed: 1, fromFolders: true },
-  );
+  const dataset = await FolderSamples.open(`${fixtures}/peft-vit-lora/images`, backbone.files.preprocessor!, {
+    val: 0,
+    test: 0,
+    seed: 1,
+    fromFolders: true,
+  });
   const init = existsSync(`${folder}/init`) ? await savedIn(`${folder}/init`, model) : null;
   const head = await tensorsIn(`${fixtures}/vit-tiny/model.safetensors`);
   const start = new Map<string, { shape: readonly number[]; data: Float32Array }>(

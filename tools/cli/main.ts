@@ -12,6 +12,9 @@ async function main(argv: readonly string[]): Promise<void> {
     case 'predict':
       withVulkan();
       return (await import('./predict.ts')).predictCommand(args);
+    case 'generate':
+      withVulkan();
+      return (await import('./generate.ts')).generateCommand(args);
     case 'export':
       return (await import('./export.ts')).exportCommand(args);
     case 'inspect':

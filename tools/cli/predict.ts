@@ -9,9 +9,9 @@ import { openOnnx } from '../onnx/node.ts';
 import { type Arguments, required, UsageError } from './args.ts';
 import { openBackbone } from './backbone.ts';
 import { openGpu } from './gpu.ts';
-import { entriesOf, FolderPictures } from './pictures.ts';
+import { entriesOf, FolderSamples } from './samples.ts';
 
-/** `graft predict`: logits of every picture under an adapter, as CSV. */
+/** `graft predict`: logits of every sample under an adapter, as CSV. */
 export async function predictCommand(args: Arguments): Promise<void> {
   const out = required(args, 'out');
   const data = required(args, 'data');
@@ -21,13 +21,13 @@ export async function predictCommand(args: Arguments): Promise<void> {
   const preprocessor = adapter.preprocessor ?? backbone.files.preprocessor;
   if (!preprocessor)
     throw new UsageError(
-      'Neither the adapter nor the backbone has a preprocessor_config.json, so pictures cannot be prepared.',
+      'Neither the adapter nor the backbone has a preprocessor_config.json, so samples cannot be prepared.',
     );
   const head = adapter.tensors.get(`${backbone.model.head.path}.bias`);
   const classes = adapter.labels ?? Array.from({ length: head?.shape[0] ?? 0 }, (_, i) => `class ${i}`);
   if (!classes.length)
     throw new UsageError('The adapter has no classification head, so there is nothing to predict.');
-  const dataset = await FolderPictures.unlabelled(data, preprocessor, classes);
+  const dataset = await FolderSamples.unlabelled(data, preprocessor, classes);
   const gpu = await openGpu();
   const session = await Session.open({
     gpu,
@@ -55,5 +55,5 @@ export async function predictCommand(args: Arguments): Promise<void> {
   await writeFile(out, predictionsCsv(classes, rows));
   session.destroy();
   gpu.destroy();
-  process.stderr.write(`Wrote ${out}: ${rows.length} pictures, ${classes.length} classes.\n`);
+  process.stderr.write(`Wrote ${out}: ${rows.length} samples, ${classes.length} classes.\n`);
 }

@@ -17,7 +17,7 @@ import { MemoryFiles } from '../../workers/storage/memory.ts';
 import { openOnnx } from '../onnx/node.ts';
 import { openBackbone } from './backbone.ts';
 import { openGpu } from './gpu.ts';
-import { FolderPictures } from './pictures.ts';
+import { FolderSamples } from './samples.ts';
 
 const fixtures = 'tools/reference/fixtures';
 
@@ -31,7 +31,7 @@ async function openSession(
   const backbone = await openBackbone(`${fixtures}/vit-tiny`);
   const method = methodById('lora');
   const split = { val: options.val ?? 0, test: 0, seed: 1, fromFolders: true };
-  const dataset = await FolderPictures.open(
+  const dataset = await FolderSamples.open(
     `${fixtures}/peft-vit-lora/images`,
     backbone.files.preprocessor!,
     split,

@@ -12,39 +12,35 @@ import { NodeFiles } from '../../workers/storage/files.node.ts';
 import { openOnnx } from '../onnx/node.ts';
 import { type Arguments, givenSettings, number, required, UsageError } from './args.ts';
 import { openBackbone } from './backbone.ts';
+import { openDataset } from './dataset.ts';
 import { openGpu } from './gpu.ts';
-import { entriesOf, FolderPictures } from './pictures.ts';
+import { taskNamed } from './language.ts';
+import { entriesOf } from './samples.ts';
 
 /** `graft train`: the session of the page, from files to an adapter zip. */
 export async function trainCommand(args: Arguments): Promise<void> {
   const out = required(args, 'out');
   const data = required(args, 'data');
   const backbone = await openBackbone(args.backbone, args);
-  if (!backbone.files.preprocessor)
-    throw new UsageError(
-      `'${backbone.folder}' has no preprocessor_config.json, so pictures cannot be prepared for it.`,
-    );
+  const task = taskNamed(args.task);
   const split = {
     ...defaultSplit,
     val: number(args, 'val') ?? 0,
     test: number(args, 'test') ?? 0,
     seed: number(args, 'seed') ?? 1,
   };
-  const dataset = await FolderPictures.open(data, backbone.files.preprocessor, split);
-  for (const note of dataset.account.notes) say(note);
-  for (const { path, reason } of dataset.account.rejected) say(`Left out: ${path}: ${reason}.`);
-  const count = dataset.samples.filter((s) => s.split === 'train').length;
   const init = args.init ? await readAdapter(await entriesOf(args.init), backbone.model) : undefined;
   const method = args.method ? methodById(args.method) : (init?.method ?? methodById('lora'));
   if (init && init.method !== method)
     throw new UsageError(
       `${args.init} is an adapter of ${init.method.card.title}, so it cannot start a run of ${method.card.title}. Leave --method out, or start without --init.`,
     );
-  const settings = completeSettings(
-    method,
-    { ...init?.settings, ...givenSettings(args, method) },
-    defaultSettings(method, backbone.model, count),
-  );
+  const given = { ...init?.settings, ...givenSettings(args, method) };
+  const { model } = backbone;
+  const size = model.sizeIn(completeSettings(method, given, defaultSettings(method, model, 0)));
+  const dataset = await openDataset(args, backbone, task, size, split);
+  const count = dataset.samples.filter((s) => s.split === 'train').length;
+  const settings = completeSettings(method, given, defaultSettings(method, model, count));
   const steps = number(args, 'steps');
   if (steps !== undefined) settings.epochs = (steps * (settings.batch_size as number)) / count;
 
@@ -57,6 +53,7 @@ export async function trainCommand(args: Arguments): Promise<void> {
     method,
     settings,
     dataset,
+    task,
     folder: `runs/cli-${process.pid}`,
     start: init?.tensors,
     onnx: openOnnx(),
@@ -94,7 +91,12 @@ export async function trainCommand(args: Arguments): Promise<void> {
   if (report) {
     const percent = (s: { accuracy: number; low: number; high: number }) =>
       `${(s.accuracy * 100).toFixed(1)} % (${(s.low * 100).toFixed(1)}–${(s.high * 100).toFixed(1)})`;
-    say(`${report.split}: ${percent(report.score)}; a tuned linear probe: ${percent(report.baseScore)}`);
+    const { split, score, baseScore, losses } = report;
+    if (baseScore) say(`${split}: ${percent(score)}; a tuned linear probe: ${percent(baseScore)}`);
+    if (losses)
+      say(
+        `${split}: ${percent(score)} of the tokens; loss ${losses.loss.toFixed(4)}, perplexity ${Math.exp(losses.loss).toFixed(2)}; before: ${losses.start.toFixed(4)}, ${Math.exp(losses.start).toFixed(2)}`,
+      );
   }
   const zip = await adapterZip({
     session,
@@ -102,7 +104,7 @@ export async function trainCommand(args: Arguments): Promise<void> {
       id: backbone.folder,
       title: backbone.title,
       config: backbone.files.config,
-      preprocessor: backbone.files.preprocessor,
+      preprocessor: backbone.files.preprocessor ?? {},
       licence: backbone.licence,
       about: backbone.about,
       files: args['with-base'] ? await backbone.baseFiles() : undefined,

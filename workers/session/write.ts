@@ -3,6 +3,9 @@ import {
   compile,
   copy,
   input,
+  isFrozen,
+  nodesOf,
+  type ParameterAttrs,
   type Program,
   reshape,
   type State,
@@ -48,6 +51,13 @@ export class Writer {
     const { outputs, blocks, width } = traceStep(model, attachment, capacity);
     const program = await compile(state, { label: 'write', outputs });
     return new Writer(program, attachment, blocks, capacity, width * 4);
+  }
+
+  /** Paths of the frozen weights that writing reads. */
+  static weights(model: Model, attachment: Attachment | null, capacity: number): string[] {
+    const { outputs } = traceStep(model, attachment, capacity);
+    const read = nodesOf(Object.values(outputs)).flatMap((node) => node.outputs);
+    return [...new Set(read.filter(isFrozen).map((t) => (t.node.attrs as ParameterAttrs).name))];
   }
 
   /** The tokens that follow `prompt`, each as soon as it is known; breaking off stops the writing. */

@@ -2,11 +2,19 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { bytesSource } from '../../models/checkpoints/bytes.ts';
 import type { JsonObject } from '../../models/checkpoints/folder.ts';
+import { decodeMono } from '../../models/data/audio/decode.ts';
+import {
+  framesPerSecond,
+  isSoundExtractor,
+  readSoundFeatures,
+  soundFeatures,
+} from '../../models/data/audio/features.ts';
 import { defaultAugment, takeView, viewOf } from '../../models/data/augment.ts';
 import { type Decode, makeDecoder } from '../../models/data/decode.ts';
 import type { FileEntry } from '../../models/data/entry.ts';
 import { type LabelledFiles, readLabelledFolder } from '../../models/data/folder.ts';
 import { hash32, hashText } from '../../models/data/hash.ts';
+import { nounOf } from '../../models/data/kind.ts';
 import { preprocess, readPreprocessing, withImageSize } from '../../models/data/preprocess.ts';
 import { divide, type SplitSettings } from '../../models/data/split.ts';
 import { readZip } from '../../models/data/zip.ts';
@@ -33,8 +41,8 @@ async function fileEntry(file: string, path: string): Promise<FileEntry> {
   return { path, size, bytes: async () => new Uint8Array(await readFile(file)) };
 }
 
-/** Labelled pictures of a folder or zip, decoded on demand: the page's own code, without its workers. */
-export class FolderPictures implements Dataset {
+/** Labelled pictures or sounds of a folder or zip, decoded on demand: the page's own code, without its workers. */
+export class FolderSamples implements Dataset {
   readonly classes: readonly string[];
   readonly samples: Dataset['samples'];
   readonly hash: string;
@@ -61,28 +69,22 @@ export class FolderPictures implements Dataset {
         .padStart(8, '0') + hashText(text).toString(16).padStart(8, '0');
   }
 
-  static async open(path: string, preprocessor: JsonObject, split: SplitSettings): Promise<FolderPictures> {
-    const files = await readLabelledFolder(await entriesOf(path));
+  /** Throws `UsageError` where it holds nothing, or nothing that a backbone with this preprocessor reads. */
+  static async open(path: string, preprocessor: JsonObject, split: SplitSettings): Promise<FolderSamples> {
+    const files = await readable(path, preprocessor);
     const division = divide(files, split);
     const splits = new Map<number, 'train' | 'val' | 'test'>();
     for (const name of ['train', 'val', 'test'] as const) for (const i of division[name]) splits.set(i, name);
     const labelled = files.samples.flatMap((s, i) => (s.label >= 0 && splits.has(i) ? [i] : []));
-    if (!files.samples.length)
-      throw new UsageError(`There is no picture in '${path}'. Give a folder with one folder for each class.`);
-    return new FolderPictures(files, labelled, splits, preprocessor, makeDecoder(await nodeCodecs()));
+    return new FolderSamples(files, labelled, splits, preprocessor, makeDecoder(await nodeCodecs()));
   }
 
-  /** Every picture below a path, whatever folder it lies in, for an adapter with classes of its own. */
-  static async unlabelled(
-    path: string,
-    preprocessor: JsonObject,
-    classes: string[],
-  ): Promise<FolderPictures> {
-    const files = await readLabelledFolder(await entriesOf(path));
-    if (!files.samples.length) throw new UsageError(`There is no picture in '${path}'.`);
+  /** Every sample below a path, whatever folder it lies in, for an adapter with classes of its own. */
+  static async unlabelled(path: string, preprocessor: JsonObject, classes: string[]): Promise<FolderSamples> {
+    const files = await readable(path, preprocessor);
     const all = files.samples.map((_, i) => i);
     const samples = files.samples.map((s) => ({ ...s, label: 0 }));
-    return new FolderPictures(
+    return new FolderSamples(
       { ...files, classes, samples },
       all,
       new Map(all.map((i) => [i, 'test'])),
@@ -98,22 +100,54 @@ export class FolderPictures implements Dataset {
 
   async load(
     samples: readonly number[],
-    side: number,
+    size: number,
     augmentation: Augmentation | null,
   ): Promise<SampleValues[]> {
-    const steps = readPreprocessing(withImageSize(this.preprocessor, side));
+    const prepare = this.files.kind === 'audio' ? this.hearer(size) : this.seer(size, augmentation);
     const result: SampleValues[] = [];
     for (const sample of samples) {
       const { entry, path } = this.files.samples[this.labelled[sample]];
-      const image = await this.decode(await entry.bytes(), path);
+      result.push(await prepare(await entry.bytes(), path, sample));
+    }
+    return result;
+  }
+
+  private seer(side: number, augmentation: Augmentation | null): Prepare {
+    const steps = readPreprocessing(withImageSize(this.preprocessor, side));
+    return async (bytes, path, sample) => {
+      const image = await this.decode(bytes, path);
       const seen = augmentation
         ? takeView(
             image,
             viewOf(image.width, image.height, defaultAugment, augmentation.seed, sample, augmentation.view),
           )
         : image;
-      result.push({ pixels: preprocess(seen, steps).data });
-    }
-    return result;
+      return { pixels: preprocess(seen, steps).data };
+    };
   }
+
+  private hearer(seconds: number): Prepare {
+    const steps = readSoundFeatures(this.preprocessor);
+    const frames = Math.round(seconds * framesPerSecond);
+    return async (bytes, path) => {
+      const { samples } = await decodeMono(bytes, path, steps.rate);
+      return { mel: soundFeatures(samples, steps, frames) };
+    };
+  }
+}
+
+type Prepare = (bytes: Uint8Array, path: string, sample: number) => Promise<SampleValues>;
+
+async function readable(path: string, preprocessor: JsonObject): Promise<LabelledFiles> {
+  const files = await readLabelledFolder(await entriesOf(path));
+  const wanted = isSoundExtractor(preprocessor) ? 'audio' : 'image';
+  if (!files.samples.length)
+    throw new UsageError(
+      `There is no ${nounOf[wanted]} in '${path}'. Give a folder with one folder for each class.`,
+    );
+  if (files.kind !== wanted)
+    throw new UsageError(
+      `'${path}' holds ${nounOf[files.kind]}s, and this backbone reads ${nounOf[wanted]}s. Name another with --backbone.`,
+    );
+  return files;
 }

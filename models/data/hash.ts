@@ -17,6 +17,21 @@ export function hashText(text: string): number {
   return h >>> 0;
 }
 
+/** 64 bits, as 16 hexadecimal digits, from words: two chains that have nothing in common. */
+export function digest(words: ArrayLike<number>): string {
+  let a = 0x811c9dc5;
+  let b = words.length;
+  for (let i = 0; i < words.length; i++) {
+    a = Math.imul(a ^ words[i], 0x01000193);
+    b = hash32(b, words[i]);
+  }
+  return [hash32(a, words.length), b].map((h) => h.toString(16).padStart(8, '0')).join('');
+}
+
+/** The same of a text. */
+export const digestText = (text: string): string =>
+  digest(Uint16Array.from({ length: text.length }, (_, i) => text.charCodeAt(i)));
+
 /** Draw number `counter` of a stream as a fraction in [0, 1), a multiple of 2^-32. */
 export function uniform(stream: number, counter: number): number {
   return hash32(stream, counter) / 2 ** 32;

@@ -7,6 +7,7 @@ export function attachmentScopes(
   attachment: Attachment,
   training: boolean,
   labels: Tensor,
+  part = false,
 ): (pass: number) => AttachmentScope {
   const { parameters, buffers = [], draws = [], knobs } = attachment;
   const leaves = new Map(parameters.map((p) => [p.name, parameter(p.name, p.shape, { trainable: true })]));
@@ -15,7 +16,7 @@ export function attachmentScopes(
   );
   const turned = new Map(knobs.map((k) => [k.name, input(`knob:${k.name}`, [])]));
   const drawn = new Map(draws.map((d) => [d.name, input(`draw:${d.name}`, d.shape)]));
-  const random = input(inputs.random, [2], { dtype: 'u32' });
+  const random = input(inputs.random, [part ? 3 : 2], { dtype: 'u32' });
   let sites = 0;
   return (pass) => ({
     training,

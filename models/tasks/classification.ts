@@ -3,6 +3,7 @@ import {
   add,
   crossEntropy,
   exp,
+  greater,
   input,
   linear,
   logSoftmax,
@@ -73,7 +74,7 @@ export function headOf(
   };
 }
 
-/** Traces one batch. Inputs: the backbone's own, labels u32 [B], weights f32 [B], random u32 [2]. */
+/** Traces one batch. Inputs: the backbone's own, labels u32 [B], weights f32 [B], random u32 [2] or [3]. */
 export function traceClassification(
   model: Model,
   attachment: Attachment,
@@ -81,10 +82,10 @@ export function traceClassification(
   /** Interceptions below the method's. */
   below: readonly Interception[] = [],
 ): BatchTrace {
-  const { batch, size, classes, labelSmoothing, training } = shape;
+  const { batch, size, classes, labelSmoothing, training, part } = shape;
   const read = model.inputs(batch, size);
   const labels = input(inputs.labels, [batch], { dtype: 'u32' });
-  const scopeOf = attachmentScopes(attachment, training, labels);
+  const scopeOf = attachmentScopes(attachment, training, labels, part);
   const head = headOf(model, classes, (name, sizes) => parameter(name, sizes, { trainable: true }));
   const forward = (pass: number) => {
     const { features } = model.trace(read, [...below, attachment.intercept(scopeOf(pass))]);
@@ -96,8 +97,13 @@ export function traceClassification(
   const { consistency, penalty } = attachment;
   if (training && consistency)
     loss = add(loss, mul(reduceSum(mul(divergence(logits, forward(1).logits), weights)), consistency));
-  if (training && penalty) loss = add(loss, penalty(scopeOf(0)));
-  return { features, logits, loss, hits: accuracyHits(logits, labels) };
+  if (training && penalty) {
+    const whole = penalty(scopeOf(0));
+    // Weights of a step's parts add up to 1.
+    loss = add(loss, part ? mul(whole, reduceSum(weights)) : whole);
+  }
+  const hits = accuracyHits(logits, labels);
+  return { features, logits, loss, hits: part ? mul(hits, greater(weights, 0)) : hits };
 }
 
 /** Mean of KL(p ‖ q) and KL(q ‖ p) of two predictions' rows, [B]; nothing is learnt through the targets. */

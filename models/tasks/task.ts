@@ -16,6 +16,11 @@ export interface BatchTrace {
   hits: Tensor;
   /** Of the answers of each sample, [B, 3]: the sum of their losses, how many are right, how many count. */
   sums?: Tensor;
+  /**
+   * Of a part of a step: a scalar, which added up over the parts is what the added losses are to be divided by. Absent
+   * where that is 1.
+   */
+  divisor?: Tensor;
 }
 
 export interface BatchShape {
@@ -26,6 +31,11 @@ export interface BatchShape {
   labelSmoothing: number;
   /** Whether dropout draws. */
   training: boolean;
+  /**
+   * The batch is a part of a step's samples: the losses of its parts add up to the step's, `random` has the part's index
+   * as a third number, and a sample of weight 0 only fills the part up.
+   */
+  part?: boolean;
 }
 
 /** What is learnt of a sample: its targets, the head, the loss. A new one is a file here and a line in `index.ts`. */

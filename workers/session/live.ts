@@ -1,17 +1,25 @@
 import { compile, copy, gradients, type Program, type State } from '../../gpu-shaders/index.ts';
 import { hash32, uniform } from '../../models/data/hash.ts';
 import type { LiveTensors } from '../../models/methods/method.ts';
-import { liveTrace, type RunShape, tensorsNamed } from './programs.ts';
+import { liveTrace, partsOf, type RunShape, tensorsNamed } from './programs.ts';
 
 /** Where a run stands between two steps. */
 export type Moment = Pick<LiveTensors, 'step' | 'steps' | 'epochSteps'>;
 
-/** Runs a program of the training step's inputs on the batch of `step`. */
-export type RunOn = (program: Program, step: number) => Promise<void>;
+/** Runs a program of the training step's inputs on a part of the batch of `step`. */
+export type RunOn = (program: Program, step: number, part: number) => Promise<void>;
+
+/** Output beside the gradients: what their sum over the parts is to be divided by. No parameter has a name like it. */
+const DIVISOR = ' divisor';
+
+interface Made {
+  program: Program;
+  divided: boolean;
+}
 
 /** What a method's `refresh` works on: the session's state, and gradients on the batch of the step just done. */
 export class Refreshing {
-  private readonly programs = new Map<string, Promise<Program>>();
+  private readonly programs = new Map<string, Promise<Made>>();
 
   constructor(
     private readonly state: State,
@@ -48,19 +56,33 @@ export class Refreshing {
     const key = names.join('\n');
     const made = this.programs.get(key) ?? this.compile(names);
     this.programs.set(key, made);
-    const program = await made;
-    await runOn(program, step);
-    return new Map(Object.entries(await program.collect(names)));
+    const { program, divided } = await made;
+    const wanted = divided ? [...names, DIVISOR] : names;
+    const sums = new Map<string, Float32Array>();
+    for (let part = 0; part < partsOf(this.shape.settings).parts; part++) {
+      await runOn(program, step, part);
+      for (const [name, values] of Object.entries(await program.collect(wanted))) {
+        const sum = sums.get(name);
+        sums.set(name, sum ? sum.map((v, i) => v + values[i]) : values);
+      }
+    }
+    const by = sums.get(DIVISOR)?.[0] ?? 1;
+    sums.delete(DIVISOR);
+    return by === 1 ? sums : new Map([...sums].map(([name, sum]) => [name, sum.map((v) => v / by)]));
   }
 
-  private compile(names: readonly string[]): Promise<Program> {
-    const { loss } = liveTrace(this.shape);
+  private async compile(names: readonly string[]): Promise<Made> {
+    const { loss, divisor } = liveTrace(this.shape);
     const found = gradients(loss, tensorsNamed(loss, names));
     const outputs = Object.fromEntries(names.map((name, i) => [name, copy(found[i])]));
-    return compile(this.state, { label: 'refresh', outputs });
+    if (divisor) outputs[DIVISOR] = copy(divisor);
+    return {
+      program: await compile(this.state, { label: 'refresh', outputs }),
+      divided: divisor !== undefined,
+    };
   }
 
   destroy(): void {
-    for (const made of this.programs.values()) void made.then((p) => p.destroy());
+    for (const made of this.programs.values()) void made.then(({ program }) => program.destroy());
   }
 }

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { isInput, nodesOf, type Tensor } from '../../gpu-shaders/index.ts';
+import { add, constant, isInput, nodesOf, type Tensor } from '../../gpu-shaders/index.ts';
 import { openFolder } from '../../models/checkpoints/folder.ts';
 import { bytesSource } from '../../models/checkpoints/safetensors.ts';
 import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
+import type { Model } from '../../models/model.ts';
 import { openModel } from '../../models/open.ts';
 import { completeSettings, defaultSettings } from '../settings.ts';
-import { costsOf, liveTrace, prefixOutputs, type RunShape, restingTrace } from './programs.ts';
+import { costsOf, liveTrace, prefixKey, prefixOutputs, type RunShape, restingTrace } from './programs.ts';
 
 const LIMIT = 2 ** 30;
 
@@ -47,6 +48,21 @@ describe('costs of a run', () => {
     expect(whole.stepFlops).toBeGreaterThan(cached.stepFlops);
     expect(whole.cacheBytesPerSample).toBe(3 * 32 * 32 * 4);
   });
+});
+
+test('constants are told apart by what they hold', async () => {
+  const shape = await lora({});
+  const shifted = (by: number): RunShape => {
+    const trace: Model['trace'] = (read, interceptions) =>
+      shape.model.trace(
+        { pixels: add(read.pixels, constant(Float32Array.of(by, 0, 0), [3, 1, 1])) },
+        interceptions,
+      );
+    return { ...shape, model: Object.create(shape.model, { trace: { value: trace } }) };
+  };
+  expect(prefixKey(shifted(1))).toBe(prefixKey(shifted(1)));
+  expect(prefixKey(shifted(1))).not.toBe(prefixKey(shifted(2)));
+  expect(prefixKey(shape)).toMatch(/^[0-9a-f]{16}$/);
 });
 
 test.each([

@@ -27,7 +27,7 @@ import {
 import { adamw, type Optimiser } from '../../gpu-shaders/train/optimiser.ts';
 import { compileTrainStep, trainablesOf } from '../../gpu-shaders/train/step.ts';
 import type { SampleInput } from '../../models/backbones/backbone.ts';
-import { hashText } from '../../models/data/hash.ts';
+import { digest, digestText } from '../../models/data/hash.ts';
 import type { Settings } from '../../models/describe.ts';
 import type { Attachment } from '../../models/methods/method.ts';
 import type { Model } from '../../models/model.ts';
@@ -59,11 +59,19 @@ export function sampleInputsOf(shape: RunShape): SampleInput[] {
   return [...shape.model.sampleInputs(size), ...taskOf(shape).targets(size)];
 }
 
+/** How a step's batch is computed: in so many parts, one after another, of so many samples; the last may have fewer. */
+export function partsOf(settings: Settings): { parts: number; rows: number } {
+  const batch = settings.batch_size as number;
+  const rows = Math.ceil(batch / ((settings.accumulate as number) || 1));
+  return { parts: Math.ceil(batch / rows), rows };
+}
+
 function traceBatch(shape: RunShape, batch: number, training: boolean): BatchTrace {
   const { model, attachment, classes, settings } = shape;
   const size = model.sizeIn(settings);
   const labelSmoothing = training ? (settings.label_smoothing as number) : 0;
-  return taskOf(shape).trace(model, attachment, { classes, batch, size, labelSmoothing, training });
+  const part = training && partsOf(settings).parts > 1;
+  return taskOf(shape).trace(model, attachment, { classes, batch, size, labelSmoothing, training, part });
 }
 
 export const cutName = (i: number) => `cut:${i}`;
@@ -103,14 +111,15 @@ function splitAt(shape: RunShape, batch: number, traces: readonly BatchTrace[]) 
   );
   const behind = substitute(values, inputs);
   const live = traces.map((trace): BatchTrace => {
-    const [loss, hits, logits, sums] = behind.splice(0, outputsOf(trace).length);
-    return { loss, hits, logits, sums, features: trace.features };
+    const [loss, hits, logits, ...more] = behind.splice(0, outputsOf(trace).length);
+    const sums = trace.sums && more.shift();
+    return { loss, hits, logits, sums, divisor: trace.divisor && more[0], features: trace.features };
   });
   return { cut, live };
 }
 
-const outputsOf = ({ loss, hits, logits, sums }: BatchTrace): Tensor[] =>
-  sums ? [loss, hits, logits, sums] : [loss, hits, logits];
+const outputsOf = ({ loss, hits, logits, sums, divisor }: BatchTrace): Tensor[] =>
+  [loss, hits, logits, sums, divisor].filter((t) => t !== undefined);
 
 const switchesOf = ({ optimise }: RunShape): Optimisations => ({ ...everyOptimisation, ...optimise });
 
@@ -179,8 +188,7 @@ function frozenFeatures({ model, settings }: RunShape, batch: number): Tensor {
 
 /** Identifies what the prefix computes: the same text, the same cached features. */
 export function prefixKey(shape: RunShape): string {
-  const text = textOf(splitTrace(shape, 1, true).cut);
-  return [hashText(text), hashText(`${text}#`)].map((h) => h.toString(16).padStart(8, '0')).join('');
+  return digestText(textOf(splitTrace(shape, 1, true).cut));
 }
 
 /** What values are computed from and how, in words that are the same for equal computations. */
@@ -189,9 +197,28 @@ function textOf(values: readonly Tensor[]): string {
   const lines = nodesOf(values).map((node) => {
     const inputs = node.inputs.map((t) => index.get(t));
     for (const t of node.outputs) index.set(t, index.size);
-    return `${node.op.name}(${inputs})${JSON.stringify(node.attrs ?? null, (_, v) => (ArrayBuffer.isView(v) ? v.byteLength : v))}`;
+    return `${node.op.name}(${inputs})${JSON.stringify(node.attrs ?? null, (_, v) => (ArrayBuffer.isView(v) ? digestOf(v) : v))}`;
   });
   return `${lines.join('\n')}\n${values.map((t) => index.get(t))}`;
+}
+
+/** What a training step gives beside its loss. */
+const stepOutputs = ({ hits, divisor }: BatchTrace): Record<string, Tensor> => ({
+  hits: copy(hits),
+  ...(divisor ? { divisor: copy(divisor) } : {}),
+});
+
+/** Digests of constants, each computed once: a trace is put into words several times. */
+const digests = new WeakMap<ArrayBufferView, string>();
+
+/** Tells data of constants apart by what they hold. */
+function digestOf(data: ArrayBufferView): string {
+  let known = digests.get(data);
+  if (known === undefined) {
+    known = digest(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    digests.set(data, known);
+  }
+  return known;
 }
 
 export async function compileTraining(state: State, shape: RunShape): Promise<Program> {
@@ -199,16 +226,17 @@ export async function compileTraining(state: State, shape: RunShape): Promise<Pr
   return compileTrainStep(state, {
     label: 'train',
     loss: live.loss,
-    outputs: { hits: copy(live.hits) },
+    outputs: stepOutputs(live),
+    inParts: partsOf(shape.settings).parts > 1,
     optimiser: optimiserOf(shape.settings),
     memory: memoryOf(shape),
     optimise: shape.optimise,
   });
 }
 
-/** The training step's trace behind the cut, at the run's batch size. */
+/** The training step's trace behind the cut, for one part of its batch. */
 export function liveTrace(shape: RunShape): BatchTrace {
-  return splitTrace(shape, shape.settings.batch_size as number, true).live;
+  return splitTrace(shape, partsOf(shape.settings).rows, true).live;
 }
 
 /** The trace of an evaluation behind the cut. */
@@ -264,7 +292,7 @@ export interface Costs {
 }
 
 export function costsOf(shape: RunShape, limit: number): Costs {
-  const batch = shape.settings.batch_size as number;
+  const { parts, rows: batch } = partsOf(shape.settings);
   const { cut, live } = splitTrace(shape, batch, true);
   const trainables = trainablesOf([live.loss]);
   const grads = gradients(live.loss, [...trainables.values()]);
@@ -272,7 +300,7 @@ export function costsOf(shape: RunShape, limit: number): Costs {
   const common = { limit, target: PLAIN, optimise: switchesOf(shape) };
   const step = schedule({
     ...common,
-    outputs: { loss: copy(live.loss), hits: copy(live.hits) },
+    outputs: { loss: copy(live.loss), ...stepOutputs(live) },
     placed: new Map(grads.map((g, i) => [copy(g), `g:${i}`])),
     memory: memoryOf(shape),
   });
@@ -288,7 +316,7 @@ export function costsOf(shape: RunShape, limit: number): Costs {
     cacheBytesPerSample: cut.reduce((n, t) => n + byteSize(t), 0) / batch,
     trainable: [...trainables.values()].reduce((n, t) => n + byteSize(t) / 4, 0),
     prefixFlops: flops(prefix.calls) / batch,
-    stepFlops: flops(step.calls),
-    recomputedFlops: step.recomputed?.flops ?? 0,
+    stepFlops: parts * flops(step.calls),
+    recomputedFlops: parts * (step.recomputed?.flops ?? 0),
   };
 }

@@ -12,14 +12,14 @@ import { completeSettings, defaultSettings } from '../../workers/settings.ts';
 import { NodeFiles } from '../../workers/storage/files.node.ts';
 import { type OpenBackbone, openBackbone } from '../cli/backbone.ts';
 import { openGpu } from '../cli/gpu.ts';
-import { FolderPictures } from '../cli/pictures.ts';
+import { FolderSamples } from '../cli/samples.ts';
 import { openOnnx } from '../onnx/node.ts';
 
 /** Data, backbone and device that the runs of a proof share. */
 export interface Arena {
   gpu: Gpu;
   backbone: OpenBackbone;
-  dataset: FolderPictures;
+  dataset: FolderSamples;
   /** Settings of every run, over the defaults. */
   common: Settings;
   what: string;
@@ -42,7 +42,7 @@ export async function openArena({ data, backbone: name, common }: ArenaOptions):
     return null;
   }
   const backbone = await openBackbone(name);
-  const dataset = await FolderPictures.open(folder, backbone.files.preprocessor!, {
+  const dataset = await FolderSamples.open(folder, backbone.files.preprocessor!, {
     ...defaultSplit,
     val: 0,
     test: 0,
@@ -63,7 +63,7 @@ export function withFewer(arena: Arena, perClass: number): Arena {
     // A sample without a label is left out of everything.
     return s.split === 'train' && n >= perClass ? { ...s, label: -1 } : s;
   });
-  const dataset: FolderPictures = Object.create(arena.dataset, {
+  const dataset: FolderSamples = Object.create(arena.dataset, {
     samples: { value: samples },
     hash: { value: `${arena.dataset.hash}-${perClass}` },
   });
@@ -101,7 +101,7 @@ export function epochsOf({ dataset, common }: Arena, steps: number): number {
   return (steps * (common.batch_size as number)) / trainingCount(dataset);
 }
 
-const trainingCount = ({ samples }: FolderPictures): number =>
+const trainingCount = ({ samples }: FolderSamples): number =>
   samples.filter((s) => s.split === 'train' && s.label >= 0).length;
 
 export interface Trained {

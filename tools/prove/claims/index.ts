@@ -13,6 +13,7 @@ import { pAdapter } from './pAdapter.ts';
 import { paca } from './paca.ts';
 import { peftFamily } from './peftFamily.ts';
 import { pissa } from './pissa.ts';
+import { quantised } from './quantised.ts';
 import { rslora } from './rslora.ts';
 import { shira } from './shira.ts';
 import { soka } from './soka.ts';
@@ -39,5 +40,6 @@ export const claims: readonly Claim[] = [
   mosa,
   pAdapter,
   vlAdapter,
+  quantised,
   ...peftFamily,
 ];

@@ -22,6 +22,10 @@ export interface Piece {
 /** Largest part of a tensor that is in memory at once, in bytes. */
 const pieceBytes = 16 * 2 ** 20;
 
+/** What stands behind the name of an I8 tensor in that of its scales. */
+const SCALE = '_scale';
+const scaleOf = (name: string) => name + SCALE;
+
 /** Named tensors read by range from one file or several shards; nothing is loaded until asked for. */
 export class Checkpoint {
   /** The header's own strings; of a sharded checkpoint, those of all shards, the first to name a key winning. */
@@ -33,9 +37,9 @@ export class Checkpoint {
     this.metadata = metadata;
   }
 
-  /** All names, in the order of the file's header. */
+  /** All names, in the order of the file's header; scales belong to their tensors and are not among them. */
   names(): string[] {
-    return [...this.#tensors.keys()];
+    return [...this.#tensors.keys()].filter((name) => !this.#isScale(name));
   }
 
   has(name: string): boolean {
@@ -93,15 +97,41 @@ export class Checkpoint {
     }
   }
 
-  /** A tensor's elements as f32 (F16, BF16, F64 and integers up to 32 bits are converted), row-major, a fresh copy. */
+  /**
+   * A tensor's elements as f32 (F16, BF16, F64 and integers up to 32 bits are converted), row-major, a fresh copy. An
+   * I8 tensor `x` with a tensor `x_scale` beside it, one number for each index of the first axis, stands for their
+   * product, as the compressed-tensors format has it.
+   */
   async f32(name: string): Promise<Float32Array> {
     const { info, file } = this.#get(name);
     const floats = toFloat32(info.dtype, await this.bytes(name));
+    if (floats && this.#hasScale(name)) return this.#scaled(name, floats);
     if (floats) return floats;
     throw new CheckpointError(
       file,
       `tensor "${name}" is ${info.dtype}, which is not read as f32; save it as F32, F16 or BF16.`,
     );
+  }
+
+  #hasScale(name: string): boolean {
+    return this.#tensors.get(name)?.info.dtype === 'I8' && this.#tensors.has(scaleOf(name));
+  }
+
+  #isScale(name: string): boolean {
+    return name.endsWith(SCALE) && this.#hasScale(name.slice(0, -SCALE.length));
+  }
+
+  async #scaled(name: string, codes: Float32Array): Promise<Float32Array> {
+    const { info, file } = this.#get(name);
+    const scales = await this.f32(scaleOf(name));
+    if (scales.length !== info.shape[0])
+      throw new CheckpointError(
+        file,
+        `tensor "${scaleOf(name)}" has ${scales.length} scales for the ${info.shape[0]} rows of "${name}"; the file is damaged.`,
+      );
+    const row = codes.length / scales.length;
+    for (let i = 0; i < codes.length; i++) codes[i] *= scales[Math.floor(i / row)];
+    return codes;
   }
 
   #get(name: string): StoredTensor {

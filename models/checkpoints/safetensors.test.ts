@@ -200,3 +200,30 @@ describe('safetensors', () => {
     await expect(from({ a: '1.safetensors', c: '1.safetensors' })).rejects.toThrow(/"c" is missing/);
   });
 });
+
+describe('int8 with scales', () => {
+  const at = (scales: number) =>
+    open(
+      (() => {
+        const header = `{${entry('w', 0, 6, [2, 3], 'I8')},${entry('w_scale', 8, 8 + 4 * scales, [scales, 1])},${entry('gap', 6, 8, [2], 'I8')}}`;
+        const bytes = file(header, 8 + 4 * scales);
+        const data = bytes.subarray(bytes.length - 8 - 4 * scales);
+        data.set(Int8Array.of(-127, 0, 5, 1, 2, 127));
+        new Uint8Array(data.buffer, data.byteOffset + 8).set(
+          new Uint8Array(Float32Array.from({ length: scales }, (_, i) => 0.5 * (i + 1)).buffer),
+        );
+        return bytes;
+      })(),
+    );
+
+  it('stand for their product, a scale a row, and hide the scales', async () => {
+    const checkpoint = await at(2);
+    expect(checkpoint.names().sort()).toEqual(['gap', 'w']);
+    expect([...(await checkpoint.f32('w'))]).toEqual([-63.5, 0, 2.5, 1, 2, 127]);
+    expect([...(await checkpoint.f32('gap'))]).toEqual([0, 0]);
+  });
+
+  it('are refused where rows and scales differ in number', async () => {
+    await expect((await at(3)).f32('w')).rejects.toThrow('3 scales for the 2 rows of "w"');
+  });
+});

@@ -5,12 +5,13 @@ import json
 import efficientnet_lite0
 import fashion_mnist
 import vit_s14_saliency
+import whisper_tiny_en
 from package import WEIGHTS, with_files, write_json
 
 
 def main() -> None:
     rows = []
-    for backbone in (efficientnet_lite0, vit_s14_saliency):
+    for backbone in (efficientnet_lite0, vit_s14_saliency, whisper_tiny_en):
         print(backbone.NAME)
         rows.append(with_files(backbone.make()))
         print(f"  {rows[-1]['bytes']} bytes")

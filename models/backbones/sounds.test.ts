@@ -13,7 +13,7 @@ import {
 import type { Checkpoint } from '../checkpoints/safetensors.ts';
 import type { Model } from '../model.ts';
 import type { Interception } from '../scope.ts';
-import { headOf } from '../tasks/classification.ts';
+import { headOf } from '../tasks/index.ts';
 import { ConfigError } from './backbone.ts';
 import { Bench, evaluate, expectedOf, modelIn } from './testing.ts';
 import { whisper } from './whisper.ts';

@@ -9,7 +9,7 @@ import { completeSettings, defaultSettings } from '../../workers/settings.ts';
 import { MemoryFiles } from '../../workers/storage/memory.ts';
 import { openBackbone } from '../cli/backbone.ts';
 import { openGpu } from '../cli/gpu.ts';
-import { FolderPictures } from '../cli/pictures.ts';
+import { FolderSamples } from '../cli/samples.ts';
 import { openOnnx } from '../onnx/node.ts';
 
 /** From a folder of photos to a trained adapter, with the settings that the page would choose. */
@@ -52,7 +52,7 @@ export async function measurePhotos(folder: string): Promise<PhotosResult> {
   };
   const gpu = await openGpu();
   const backbone = await openBackbone();
-  const dataset = await FolderPictures.open(folder, backbone.files.preprocessor!, {
+  const dataset = await FolderSamples.open(folder, backbone.files.preprocessor!, {
     ...defaultSplit,
     val: 0,
     test: 0,

@@ -108,7 +108,7 @@ export class Session {
     const paths = frozenWeights(shape);
     for (const [i, path] of paths.entries()) {
       options.report('Loading weights', { done: i, total: paths.length });
-      state.setFrozen(path, await model.load(path));
+      await state.setFrozenPieces(path, model.bytesOf(path), model.pieces(path));
     }
     for (const { name, shape: sizes, dtype = 'f32' } of attachment.buffers ?? [])
       state.setMutable(name, dtype, new Float32Array(sizeOf(sizes)));

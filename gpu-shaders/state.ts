@@ -128,8 +128,14 @@ export class State {
     pieces: AsyncIterable<{ at: number; data: ArrayBufferView }>,
   ): Promise<void> {
     const padded = Math.ceil(bytes / 4) * 4;
+    const known = this.frozen.has(name);
     const buffer = this.frozenBuffer(name, padded);
-    for await (const { at, data } of pieces) this.write(buffer, at, data);
+    try {
+      for await (const { at, data } of pieces) this.write(buffer, at, data);
+    } catch (error) {
+      if (!known) buffer.destroy();
+      throw error;
+    }
     this.frozen.set(name, { buffer, offset: 0, bytes: padded });
   }
 

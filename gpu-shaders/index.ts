@@ -6,7 +6,7 @@
  */
 export * from './compile/build.ts';
 export * from './compile/options.ts';
-export { BindingError, MemoryLimitError } from './compile/plan.ts';
+export { BindingError, MemoryError, MemoryLimitError } from './compile/plan.ts';
 export * from './compile/prepare.ts';
 export { type Recomputed, schedule } from './compile/schedule.ts';
 export * from './compile/target.ts';

@@ -1,7 +1,8 @@
 import { TriangleAlert } from 'lucide-react';
 import type { Estimate } from '../../workers/protocol.ts';
+import { Button } from '../parts/Button.tsx';
 import { ErrorNote } from '../parts/ErrorNote.tsx';
-import { usePlan } from '../stores/plan.ts';
+import { turnAll, usePlan } from '../stores/plan.ts';
 import { bytes, compact, count, duration, percent, plural } from '../text/format.ts';
 import styles from './inspector.module.css';
 
@@ -51,6 +52,7 @@ export function Cost() {
           </>
         )}
       </dl>
+      <Fit estimate={estimate} />
       {estimate.warnings.length > 0 && (
         <ul className={styles['warnings']}>
           {estimate.warnings.map((warning) => (
@@ -62,6 +64,43 @@ export function Cost() {
         </ul>
       )}
     </section>
+  );
+}
+
+/** What does not fit this GPU, and what would: each offer is a button that sets its settings. */
+function Fit({ estimate: { problem, offers, memory } }: { estimate: Estimate }) {
+  if (!problem && !offers.length) return null;
+  return (
+    <div className={styles['fit']} data-testid="cost-fit">
+      {problem && (
+        <p role="alert">
+          <TriangleAlert aria-hidden />
+          {problem}
+        </p>
+      )}
+      {offers.length > 0 && (
+        <>
+          <p className={styles['quiet']}>
+            {problem ? 'These would fit:' : `These take less than ${bytes(memory.total)}:`}
+          </p>
+          <ul>
+            {offers.map(({ label, settings, total }) => (
+              <li key={label}>
+                <Button
+                  size="small"
+                  wide
+                  data-testid={`offer-${Object.keys(settings).join('-')}`}
+                  onClick={() => turnAll(settings)}
+                >
+                  {label}
+                  <small>{bytes(total)}</small>
+                </Button>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </div>
   );
 }
 

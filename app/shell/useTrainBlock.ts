@@ -8,7 +8,7 @@ export function useTrainBlock(): string | null {
   const whole = usePlan((s) => planOf(s) !== null);
   const method = usePlan((s) => s.method);
   const dataset = usePlan((s) => s.dataset);
-  const unfit = usePlan((s) => s.error !== null);
+  const unfit = usePlan((s) => s.error !== null || (s.estimate?.problem ?? null) !== null);
   const starting = useRuns((s) => s.starting);
   if (status === 'opening') return 'The engine is opening.';
   if (status === 'failed') return 'The engine did not open.';

@@ -1,6 +1,6 @@
 import { create } from 'zustand';
 import { persist } from 'zustand/middleware';
-import type { BackboneCard, MethodCard, Setting, Settings } from '../../models/describe.ts';
+import type { BackboneCard, MethodCard, Modality, Setting, Settings } from '../../models/describe.ts';
 import type { Catalogue, Estimate, RunPlan, StudioError } from '../../workers/protocol.ts';
 import { asStudioError, engine } from './connection.ts';
 import { useMachine } from './machine.ts';
@@ -119,10 +119,31 @@ export function turn(key: string, value: Settings[string] | undefined): void {
   scheduleEstimate();
 }
 
+/** Turns several settings at once. */
+export function turnAll(settings: Settings): void {
+  usePlan.setState((state) => ({
+    turned: {
+      ...state.turned,
+      [turnedKey(state)]: { ...state.turned[turnedKey(state)], ...settings },
+    },
+  }));
+  scheduleEstimate();
+}
+
 /** Changes data set, backbone or method; defaults and cost follow. */
 export function choose(choice: Partial<Choice>): void {
   usePlan.setState(choice);
   void refreshDefaults();
+}
+
+/** Chooses a data set, and where the present backbone reads another kind, one that reads this. */
+export function chooseDataset({ id, kind }: { id: string; kind: Modality }): void {
+  const { catalogue } = useMachine.getState();
+  const { backbone } = usePlan.getState();
+  const reads = (b: string | null) => backboneOf(catalogue, b)?.modality === kind;
+  const own = catalogue && reads(catalogue.defaultBackbone) ? catalogue.defaultBackbone : undefined;
+  const other = own ?? catalogue?.backbones.find((b) => b.modality === kind)?.id;
+  choose(reads(backbone) || !other ? { dataset: id } : { dataset: id, backbone: other });
 }
 
 /** Makes the choice point at things that exist, once the catalogue and the data sets are known. */

@@ -25,7 +25,21 @@ export function estimateOf(plan: P.RunPlan, images: number, timed: boolean): P.E
     seconds: timed ? steps * 0.12 : null,
     steps,
     frozenShare: method === 'lora' ? 0.31 : 1,
+    ...fitOf(batch, memory.activations),
     warnings: r > 32 ? ['Rank above 32 on this few pictures tends to overfit.'] : [],
     targets: targets.map((m) => m.path),
+  };
+}
+
+/** A large batch does not fit; two settings would help. */
+function fitOf(batch: number, activations: number): Pick<P.Estimate, 'problem' | 'offers'> {
+  if (batch < 256) return { problem: null, offers: [] };
+  return {
+    problem:
+      'A single intermediate value needs 160 MiB, and this GPU binds at most 128 MiB. Use a smaller batch or a smaller image size.',
+    offers: [
+      { label: 'Compute each batch in 2 parts', settings: { accumulate: 2 }, total: activations / 2 },
+      { label: 'Batch size 64', settings: { batch_size: 64 }, total: activations / 4 },
+    ],
   };
 }

@@ -87,7 +87,11 @@ export class BindingError extends Error {
 /** A step's values need more memory than the limit, however much is computed again. */
 export class MemoryLimitError extends Error {
   override name = 'MemoryLimitError';
-  constructor(limit: number, least: number) {
+  constructor(
+    limit: number,
+    /** The fewest bytes that would do. */
+    readonly least: number,
+  ) {
     super(
       `The values of one step need at least ${megabytes(least)} MB, and the memory limit is ${megabytes(limit)} MB. Raise the limit, or use a smaller batch or a smaller image size.`,
     );

@@ -1,3 +1,4 @@
+import { BindingError, MemoryError, MemoryLimitError } from '../../gpu-shaders/index.ts';
 import type { Settings } from '../../models/describe.ts';
 import type { Method } from '../../models/methods/method.ts';
 import type { Model } from '../../models/model.ts';
@@ -5,6 +6,7 @@ import { headParameters } from '../../models/tasks/index.ts';
 import type { Estimate, Split } from '../protocol.ts';
 import { GPU_CACHE_BYTES } from '../session/features.ts';
 import { type Costs, costsOf } from '../session/programs.ts';
+import { HEAVY, offersOf } from './offers.ts';
 
 /** Multiply-adds a millisecond that were reached on this machine; null before anything was timed. */
 export interface Speed {
@@ -28,7 +30,8 @@ export function rowsOf(settings: Settings, { train, val, test }: Record<Split, n
 /** GPU bytes of a run with so many rows of cached features. */
 export function memoryOf(costs: Costs, rows: number): Estimate['memory'] {
   const weights = costs.weightBytes;
-  const optimiser = costs.trainable * 4 * 3;
+  // Values, gradients and two moments; in parts the gradients' sums too.
+  const optimiser = costs.trainable * 4 * (costs.parts > 1 ? 5 : 4);
   const cache = Math.min(GPU_CACHE_BYTES, costs.cacheBytesPerSample * rows);
   return {
     weights,
@@ -46,10 +49,10 @@ export function estimateOf(
   machine: { limit: number; speed: Speed; emulated: boolean },
 ): Estimate {
   const attachment = method.attach(model, settings);
-  const costs = costsOf(
-    { model: model.holding(settings), attachment, classes: data.classes, settings },
-    machine.limit,
-  );
+  const { classes } = data;
+  const costsUnder = (s: Settings, limit = machine.limit) =>
+    costsOf({ model: model.holding(s), attachment: method.attach(model, s), classes, settings: s }, limit);
+  const { costs, problem } = costsOrProblem(settings, costsUnder);
   const { train } = data.counts;
   const batch = settings.batch_size as number;
   const steps = stepsOf(settings, train);
@@ -61,18 +64,68 @@ export function estimateOf(
     speed.step && speed.prefix
       ? (steps * costs.stepFlops) / speed.step / 1000 + (rows * costs.prefixFlops) / speed.prefix / 1000
       : null;
+  const memory = memoryOf(costs, rows);
+  const heavy = memory.total > HEAVY;
+  const offers =
+    problem || heavy
+      ? offersOf({
+          model,
+          settings,
+          total: problem ? null : memory.total,
+          activations: costs.arenaBytes,
+          totalOf: (s) => fitting(() => memoryOf(costsUnder(s), rowsOf(s, data.counts)).total),
+        })
+      : [];
   return {
     trainableParameters: costs.trainable,
     totalParameters: model.parameterCount + costs.trainable,
-    memory: memoryOf(costs, rows),
+    memory,
     fileBytes: costs.trainable * 4 + tensors * headerBytes,
     seconds,
     steps,
     frozenShare: prefixOfStep / Math.max(1, prefixOfStep + costs.stepFlops),
-    warnings: [...warningsOf(data, settings, machine), ...recomputeNote(costs)],
+    warnings: [
+      ...warningsOf(data, settings, machine),
+      ...recomputeNote(costs),
+      ...(heavy ? [heavyNote(memory.total)] : []),
+    ],
+    problem,
+    offers,
     targets: attachment.targets,
   };
 }
+
+const isMemoryProblem = (error: unknown): error is Error =>
+  error instanceof MemoryError || error instanceof BindingError || error instanceof MemoryLimitError;
+
+/** Null where a computation does not fit; throws what else goes wrong. */
+function fitting<T>(compute: () => T): T | null {
+  try {
+    return compute();
+  } catch (error) {
+    if (isMemoryProblem(error)) return null;
+    throw error;
+  }
+}
+
+/** The costs under the machine's limits; where they cannot be kept, those without any, and why. */
+function costsOrProblem(
+  settings: Settings,
+  costsUnder: (settings: Settings, limit?: number) => Costs,
+): { costs: Costs; problem: string | null } {
+  try {
+    return { costs: costsUnder(settings), problem: null };
+  } catch (error) {
+    if (!isMemoryProblem(error)) throw error;
+    return {
+      costs: costsUnder({ ...settings, memory_limit: 0 }, Number.POSITIVE_INFINITY),
+      problem: error.message,
+    };
+  }
+}
+
+const heavyNote = (total: number) =>
+  `The run takes ${(total / 1e9).toFixed(1)} GB of graphics memory. A browser does not tell how much there is; where it is too little the run ends with an error.`;
 
 function recomputeNote({ stepFlops, recomputedFlops }: Costs): string[] {
   if (!recomputedFlops) return [];

@@ -19,6 +19,15 @@ export interface RunPlan {
 }
 
 /** The cost of a plan, known before training. */
+/** A change of settings that takes less memory. */
+export interface Offer {
+  /** What it does, as a button says it. */
+  label: string;
+  settings: Settings;
+  /** GPU bytes that the run would take. */
+  total: number;
+}
+
 export interface Estimate {
   trainableParameters: number;
   totalParameters: number;
@@ -31,8 +40,12 @@ export interface Estimate {
   steps: number;
   /** Share of the step's multiply-adds that the frozen prefix saves, 0 to 1. */
   frozenShare: number;
-  /** What does not fit or looks unwise, in sentences. */
+  /** What looks unwise, in sentences. */
   warnings: string[];
+  /** Why this GPU cannot do it, in a sentence or two; null where it can. Costs are then those without its limits. */
+  problem: string | null;
+  /** Changes that make it fit, or take much less memory where it takes much. */
+  offers: Offer[];
   /** Where the adapter attaches, after `target_modules` was resolved. */
   targets: string[];
 }

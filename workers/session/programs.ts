@@ -285,6 +285,8 @@ export interface Costs {
   arenaBytes: number;
   cacheBytesPerSample: number;
   trainable: number;
+  /** Parts that a step's batch is computed in. */
+  parts: number;
   prefixFlops: number;
   stepFlops: number;
   /** Of a step's operations, those done twice to stay within the memory limit. */
@@ -310,11 +312,14 @@ export function costsOf(shape: RunShape, limit: number): Costs {
   const weights = new Map<string, number>();
   for (const s of [step, prefix])
     for (const [key, t] of s.leaves) if (isParameter(t) && !isTrainable(t)) weights.set(key, byteSize(t));
+  // Copies of weights in another order lie beside them; two programs share one.
+  for (const t of [...step.folded, ...prefix.folded]) weights.set(textOf([t]), byteSize(t));
   return {
     weightBytes: [...weights.values()].reduce((a, b) => a + b, 0),
     arenaBytes: Math.max(...[step, prefix].map((s) => s.plan.arenas.reduce((a, b) => a + b, 0))),
     cacheBytesPerSample: cut.reduce((n, t) => n + byteSize(t), 0) / batch,
     trainable: [...trainables.values()].reduce((n, t) => n + byteSize(t) / 4, 0),
+    parts,
     prefixFlops: flops(prefix.calls) / batch,
     stepFlops: parts * flops(step.calls),
     recomputedFlops: parts * (step.recomputed?.flops ?? 0),

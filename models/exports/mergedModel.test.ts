@@ -12,6 +12,8 @@ test.each([
   ['tools/reference/fixtures/vit-tiny', '1.mlp.fc1.weight'],
   ['tools/reference/fixtures/dinov2-swiglu-tiny', '0.mlp.up_proj.weight'],
   ['models/weights/efficientnet-lite0', 'conv_head.weight'],
+  // Its layers lie in files with their axes exchanged.
+  ['tools/reference/fixtures/gpt2-tiny', '0.attn.c_attn.weight'],
 ])('the merged model of %s opens again with its changed weight and its head', async (folder, end) => {
   const model = await modelIn(folder);
   const { path } = model.parameters.find((p) => p.path.endsWith(end))!;

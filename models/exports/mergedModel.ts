@@ -2,12 +2,16 @@ import type { Backbone } from '../backbones/backbone.ts';
 import { locate } from '../backbones/names.ts';
 import type { JsonObject } from '../checkpoints/folder.ts';
 import { type Checkpoint, type TensorToWrite, writeSafetensors } from '../checkpoints/safetensors.ts';
+import { turned } from '../checkpoints/turned.ts';
 import { makeZip } from '../data/zip.ts';
 import type { Tensors } from '../methods/method.ts';
 
 /** A backbone with changed weights and a head, to be saved as its library saves a model. */
 export interface MergedModel {
-  readonly backbone: Pick<Backbone, 'diskName' | 'diskPart' | 'basePrefix' | 'taskClass' | 'family'>;
+  readonly backbone: Pick<
+    Backbone,
+    'diskName' | 'diskPart' | 'diskTransposed' | 'basePrefix' | 'taskClass' | 'family'
+  >;
   readonly checkpoint: Checkpoint;
   /** `config.json` of the base. */
   readonly config: JsonObject;
@@ -71,8 +75,9 @@ async function changedTensors({ checkpoint, backbone, merged }: MergedModel) {
   for (const [path, data] of merged) {
     const place = locate(checkpoint, backbone, path);
     if (!place) throw new RangeError(`The checkpoint has no '${path}'.`);
-    const whole = changed.get(place.name) ?? (place.part ? await checkpoint.f32(place.name) : data);
-    if (place.part) whole.set(data, (place.part.part * whole.length) / place.part.of);
+    const own = backbone.diskTransposed?.(path) ? turned(data, checkpoint.info(place.name).shape) : data;
+    const whole = changed.get(place.name) ?? (place.part ? await checkpoint.f32(place.name) : own);
+    if (place.part) whole.set(own, (place.part.part * whole.length) / place.part.of);
     changed.set(place.name, whole);
   }
   return changed;

@@ -124,6 +124,12 @@ describe('PEFT files', () => {
     expect(config).not.toHaveProperty('modules_to_save');
   });
 
+  it('say where the base keeps weights as [in, out], and nothing of it elsewhere', () => {
+    const content = { updates: [update('h.0.attn.c_attn', 12, 4, 2)], saved: head };
+    expect(toPeft(content, { fanInFanOut: true }).config).toMatchObject({ fan_in_fan_out: true });
+    expect(toPeft(content).config).not.toHaveProperty('fan_in_fan_out');
+  });
+
   it('carry a head alone as a LoRA without targets', async () => {
     const { config, weights } = toPeft({ updates: [], saved: head });
     expect(config).toMatchObject({ target_modules: 'dummy-target-modules' });

@@ -10,6 +10,10 @@ export interface PeftOptions {
   readonly taskType?: string;
   /** Class and module of the base, which `AutoPeftModel` reads, e.g. `ViTForImageClassification`. */
   readonly autoMapping?: { readonly base_model_class: string; readonly parent_library: string };
+  /** Whether the base keeps the adapted layers' weights as [in, out]; PEFT tells of it otherwise. */
+  readonly fanInFanOut?: boolean;
+  /** Whether alpha / r is multiplied into B, which every reader agrees on, or kept apart, as training needs it. */
+  readonly alpha?: 'folded' | 'as trained';
   /** Facts about the training, such as the alpha it used; kept in the safetensors header. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -33,7 +37,8 @@ export const noTargets = 'dummy-target-modules';
  * does not know. A head alone is a LoRA without targets. Throws `AdapterError` where there is nothing to write.
  */
 export function toPeft(content: AdapterContent, options: PeftOptions = {}): PeftFiles {
-  const updates = content.updates.map(folded);
+  const apart = options.alpha === 'as trained';
+  const updates = apart ? [...content.updates] : content.updates.map(folded);
   if (updates.length === 0 && content.saved.size === 0)
     throw new AdapterError('There is nothing to save: no module was adapted, and none was trained whole.');
   const r = updates.length ? commonRank(updates.map(rankOf)) : 1;
@@ -47,7 +52,8 @@ export function toPeft(content: AdapterContent, options: PeftOptions = {}): Peft
     base_model_name_or_path: options.baseModel ?? null,
     inference_mode: true,
     r,
-    lora_alpha: r,
+    lora_alpha: apart && updates.length ? r * updates[0].scale : r,
+    ...(options.fanInFanOut ? { fan_in_fan_out: true } : {}),
     target_modules: updates.length ? updates.map((update) => update.path).sort() : noTargets,
     ...(others.length > 0 ? { rank_pattern: pattern, alpha_pattern: pattern } : {}),
     ...(modules.length > 0 ? { modules_to_save: modules } : {}),

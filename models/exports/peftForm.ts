@@ -7,11 +7,17 @@ import type { PeftFiles, PeftOptions } from './peft.ts';
 
 const prefix = 'base_model.model.';
 
+/** PEFT's types that have a word for weights kept as [in, out]. */
+const turnedTypes = ['ADALORA', 'IA3', 'LORA', 'OFT', 'VERA'];
+
 /** The files of one of PEFT's types: what the method wrote, and the modules saved whole beside it. */
 export function formFiles(content: PeftContent, saved: Tensors, options: PeftOptions = {}): PeftFiles {
   const modules = [...new Set([...saved.keys()].map((path) => path.slice(0, path.lastIndexOf('.'))))].sort();
   const config: JsonObject = {
     ...content.config,
+    ...(options.fanInFanOut && turnedTypes.includes(content.config.peft_type as string)
+      ? { fan_in_fan_out: true }
+      : {}),
     task_type: options.taskType ?? null,
     auto_mapping: options.autoMapping ?? null,
     base_model_name_or_path: options.baseModel ?? null,

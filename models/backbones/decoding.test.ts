@@ -104,7 +104,7 @@ test.each(['gpt2-odd-tiny', 'llama-odd-tiny', 'mistral-tiny'])(
       const names = Array.from({ length: model.blocks }, (_, i) => [`k${i}`, `v${i}`]).flat();
       const { logits, ...rows } = await program.collect(['logits', ...names]);
       for (const [text, from] of begins.entries())
-        for (let n = 0; from + n < ends[text]; n++) {
+        for (let n = 0; n < count && from + n < ends[text]; n++) {
           const [own, other] = [text * count + n, text * TOKENS + from + n];
           close(
             logits.subarray(own * width, (own + 1) * width),

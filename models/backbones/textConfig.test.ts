@@ -59,7 +59,7 @@ test('rotary positions read from transformers 4 and 5 are the same', () => {
     factor: 4,
     low_freq_factor: 1,
     high_freq_factor: 4,
-    original_max_position_embeddings: 16,
+    original_max_position_embeddings: 64,
   };
   const older = readRope({ rope_theta: 500, rope_scaling: { type: 'llama3', ...scaling } }, 6);
   const newer = readRope({ rope_parameters: { rope_type: 'llama3', rope_theta: 500, ...scaling } }, 6);

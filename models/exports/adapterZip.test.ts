@@ -24,7 +24,9 @@ const load: LoadInfo = {
   hubId: 'some/vit',
   withBase: false,
   classes: 2,
-  imageSize: 64,
+  reads: 'image',
+  task: 'classification',
+  size: 64,
   interpolatePositions: true,
   renamed: true,
   byPeft: true,
@@ -164,7 +166,7 @@ describe('the model card', () => {
     expect(card).toContain('100 steps, 61 s; the loss went from 0.7 to 0.1235.');
     expect(card).toContain('ViTForImageClassification.from_pretrained("some/vit", num_labels=2');
     expect(card).toContain('subfolder="transformers-4"');
-    expect(card).toContain('interpolate_pos_encoding=True');
+    expect(card).toContain('"interpolate_pos_encoding": True');
     const nothing = modelCard({ ...info, scores: {}, load: { ...load, hubId: undefined } });
     expect(nothing).toContain('No picture was kept back');
     expect(nothing).toContain('The base is on no hub');
@@ -184,6 +186,32 @@ describe('the model card', () => {
       'timm.create_model(f"local-dir:{folder}/base", pretrained=True, num_classes=2)',
     );
     expect(loaderScript(timm)).not.toContain('transformers-4');
+  });
+});
+
+describe('the card of a base that reads text', () => {
+  const reads: LoadInfo = {
+    ...load,
+    reads: 'text',
+    size: 32,
+    model: 'BertForSequenceClassification',
+    interpolatePositions: false,
+    renamed: false,
+  };
+
+  it('loads its tokenizer and says what it does', () => {
+    const card = modelCard({ ...info, load: reads });
+    expect(card).toContain('from transformers import AutoTokenizer, BertForSequenceClassification');
+    expect(card).toContain('processor("A text.", truncation=True, max_length=32, return_tensors="pt")');
+    expect(card).toContain('pipeline_tag: text-classification');
+    expect(card).not.toMatch(/picture|PIL/i);
+  });
+
+  it('of a language model has no labels', () => {
+    const card = modelCard({ ...info, load: { ...reads, task: 'causal-lm', model: 'LlamaForCausalLM' } });
+    expect(card).toContain('LlamaForCausalLM.from_pretrained("some/vit").float()');
+    expect(card).toContain('model.generate(**inputs');
+    expect(card).not.toContain('labels.json")');
   });
 });
 

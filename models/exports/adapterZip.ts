@@ -22,6 +22,8 @@ export interface AdapterParts {
   /** `README.md`. */
   readonly card: string;
   readonly preprocessor?: JsonObject;
+  /** Files of the tokenizer by name, for a base that reads text. */
+  readonly tokenizer?: ReadonlyMap<string, Uint8Array>;
   /** Class names in the order of the head's outputs. */
   readonly labels: readonly string[];
   /** Summary of the run. */
@@ -41,6 +43,7 @@ export function buildAdapterZip(parts: AdapterParts): Uint8Array {
   }
   if (parts.native) files.set(nativeName, parts.native);
   if (parts.preprocessor) files.set('preprocessor_config.json', text(parts.preprocessor));
+  for (const [name, bytes] of parts.tokenizer ?? []) files.set(name, bytes);
   files.set('labels.json', text(parts.labels));
   files.set('run.json', text(parts.run));
   if (parts.older) {

@@ -1,7 +1,8 @@
 import { stringify } from 'yaml';
+import { nounOf } from '../data/kind.ts';
 import { type LoadInfo, loadingLines } from './loading.ts';
 
-/** A fraction of `n` pictures with its 95 % interval. */
+/** A fraction of `n` samples with its 95 % interval. */
 export interface CardScore {
   readonly accuracy: number;
   readonly low: number;
@@ -70,7 +71,7 @@ function frontMatter({ load, method, data, scores, baseLicence }: CardInfo): Rec
     library_name: 'peft',
     ...(onHub ? { base_model: load.hubId } : {}),
     ...(baseLicence ? { license: baseLicence.toLowerCase() } : {}),
-    pipeline_tag: 'image-classification',
+    pipeline_tag: pipelineOf(load),
     tags: [...(onHub ? [`base_model:adapter:${load.hubId}`] : []), method.id, library],
     metrics: ['accuracy'],
     ...(score
@@ -80,8 +81,8 @@ function frontMatter({ load, method, data, scores, baseLicence }: CardInfo): Rec
               name: plain(`${method.title} on ${load.baseTitle}`),
               results: [
                 {
-                  task: { type: 'image-classification' },
-                  dataset: { name: data.name, type: 'imagefolder' },
+                  task: { type: pipelineOf(load) },
+                  dataset: { name: data.name, type: load.reads === 'text' ? 'text' : `${load.reads}folder` },
                   metrics: [{ type: 'accuracy', value: round(score.accuracy, 4) }],
                 },
               ],
@@ -108,15 +109,38 @@ function percent(value: number): string {
   return `${(value * 100).toFixed(1)} %`;
 }
 
+/** The hub's name of what the model does. */
+function pipelineOf({ task, reads }: LoadInfo): string {
+  const names = {
+    'token-classification': 'token-classification',
+    'masked-lm': 'fill-mask',
+    'causal-lm': 'text-generation',
+  };
+  return task === 'classification' ? `${reads}-classification` : names[task];
+}
+
+function purpose({ task, reads }: LoadInfo, classes: number): string {
+  switch (task) {
+    case 'classification':
+      return `that tells ${classes} classes of ${nounOf[reads]}s apart`;
+    case 'token-classification':
+      return `that gives each word one of ${classes} tags`;
+    case 'masked-lm':
+      return 'that fills in hidden tokens';
+    case 'causal-lm':
+      return 'that writes on from a text';
+  }
+}
+
 function introduction({ method, load, data, trainableParameters, baseAbout }: CardInfo): string {
   const about = baseAbout ? ` ${baseAbout}` : '';
   return (
-    `A ${method.title} adapter for ${plain(load.baseTitle)} that tells ${data.classes.length} classes of pictures apart. ` +
+    `A ${method.title} adapter for ${plain(load.baseTitle)} ${purpose(load, data.classes.length)}. ` +
     `${trainableParameters.toLocaleString('en')} parameters were trained; the base stayed frozen.${about}`
   );
 }
 
-function scores({ scores: { test, val, probe }, curve }: CardInfo): string {
+function scores({ scores: { test, val, probe }, curve, load }: CardInfo): string {
   const line = (name: string, score: CardScore | undefined) =>
     score
       ? [
@@ -129,24 +153,26 @@ function scores({ scores: { test, val, probe }, curve }: CardInfo): string {
     ...line('Linear probe on the same frozen features', probe),
   ];
   if (rows.length === 0)
-    return 'No picture was kept back, so nothing is known about its accuracy on new ones.';
+    return `No ${nounOf[load.reads]} was kept back, so nothing is known about its accuracy on new ones.`;
   const best =
     curve.bestStep === undefined
       ? ''
       : `\n\nThe weights are those of step ${curve.bestStep}, the best on validation.`;
-  const read = test ? ' The test pictures were read once, at the end.' : '';
-  return `| pictures | accuracy | 95 % interval | number |\n| --- | --- | --- | --- |\n${rows.join('\n')}${best}${read && `\n${read}`}`;
+  const read = test ? ` The test ${nounOf[load.reads]}s were read once, at the end.` : '';
+  return `| ${nounOf[load.reads]}s | accuracy | 95 % interval | number |\n| --- | --- | --- | --- |\n${rows.join('\n')}${best}${read && `\n${read}`}`;
 }
 
-function data({ data: { name, classes, counts, split, licence } }: CardInfo): string {
+const samplesOf = { image: 'Pictures', text: 'Texts', audio: 'Sounds' } as const;
+
+function data({ data: { name, classes, counts, split, licence }, load }: CardInfo): string {
   const shown = classes.slice(0, 50).map((label) => plain(label));
   const more =
     classes.length > shown.length ? ` and ${classes.length - shown.length} more (see labels.json)` : '';
   return [
     `- Set: ${plain(name)}${licence ? ` (${plain(licence)})` : ''}`,
-    `- Pictures: ${counts.train} for training, ${counts.val} for validation, ${counts.test} for testing`,
+    `- ${samplesOf[load.reads]}: ${counts.train} for training, ${counts.val} for validation, ${counts.test} for testing`,
     `- Split: ${plain(split)}`,
-    `- Classes: ${shown.join(', ')}${more}`,
+    ...(classes.length ? [`- Classes: ${shown.join(', ')}${more}`] : []),
   ].join('\n');
 }
 

@@ -27,3 +27,11 @@ export function predictionsCsv(classes: readonly string[], rows: readonly Predic
   ]);
   return `${Papa.unparse([header, ...cells], { newline: '\n' })}\n`;
 }
+
+/** One vector a sample as CSV: the file, then a number a column at full precision. */
+export function embeddingsCsv(rows: readonly { file: string; values: ArrayLike<number> }[]): string {
+  const width = rows[0]?.values.length ?? 0;
+  const header = ['file', ...Array.from({ length: width }, (_, i) => `f${i}`)];
+  const cells = rows.map(({ file, values }) => [escapeFormula(file), ...Array.from(values, String)]);
+  return `${Papa.unparse([header, ...cells], { newline: '\n' })}\n`;
+}

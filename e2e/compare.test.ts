@@ -1,10 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import AxeBuilder from '@axe-core/playwright';
 import { drawings, tinyVit } from './pictures.ts';
 import { expect, test } from './studio.ts';
 import { User } from './user.ts';
 
-test('runs wait in a queue that is put in order, survive a reload, train, and are compared', async ({
+test('runs wait in a queue that is put in order, survive a reload, train, and are compared and added', async ({
   open,
 }) => {
   test.setTimeout(240_000);
@@ -88,6 +90,34 @@ test('runs wait in a queue that is put in order, survive a reload, train, and ar
     for (const value of figure(name)) expect(value).toBeGreaterThan(0);
   const [small, large] = figure('trainable parameters');
   expect(small!).toBeLessThan(large!);
+
+  await page.reload();
+  await expect(table.locator('tbody tr').first()).toHaveAttribute('data-testid', `compare-${two}`);
+  await expect(page.getByTestId('compare-sort-r').locator('..')).toHaveAttribute('aria-sort', 'ascending');
+
+  await page.getByTestId('compare-merge').click();
+  const sum = page.getByTestId('merge-table').locator('tbody tr');
+  await expect(sum).toHaveCount(2);
+  const kept = page.getByTestId(`merge-own-${eight}`);
+  await expect(kept).toContainText('%', { timeout: 60_000 });
+  const share = async () => Number.parseFloat((await kept.innerText()).replace(',', '.'));
+  const even = await share();
+  await page.getByTestId(`merge-weight-${eight}`).fill('1');
+  await page.getByTestId(`merge-weight-${two}`).fill('0');
+  await expect(page.getByTestId('merge-outcome')).toContainText('One LoRA');
+  const alone = Number.parseFloat((await sum.nth(0).locator('td').nth(1).innerText()).replace(',', '.'));
+  // With the other one's weight at zero nothing is lost.
+  await expect.poll(share, { timeout: 30_000 }).toBe(alone);
+  console.log(`sum of two adapters: ${even} % at equal shares, ${alone} % alone`);
+  await page.getByTestId('merge-rank').fill('3');
+  await expect(page.getByTestId('merge')).toContainText('energy kept', { timeout: 30_000 });
+  const written = page.waitForEvent('download');
+  await page.getByTestId('merge-download-adapter').click();
+  const zip = await written;
+  const place = join(mkdtempSync(join(tmpdir(), 'graft-merge-')), zip.suggestedFilename());
+  await zip.saveAs(place);
+  await user.drop(place);
+  await expect(page.getByTestId('try-box')).toBeVisible({ timeout: 60_000 });
 
   const { violations } = await new AxeBuilder({ page }).analyze();
   const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');

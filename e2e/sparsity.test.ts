@@ -2,7 +2,7 @@ import { drawings, tinyVit } from './pictures.ts';
 import { expect, test } from './studio.ts';
 import { User } from './user.ts';
 
-test('a mask is painted while a run rests, and the run goes on with it', async ({ open }) => {
+test('a mask is painted and chosen anew while a run rests, and the run goes on with it', async ({ open }) => {
   const user = new User(await open());
   const { page } = user;
   await user.drop(tinyVit);
@@ -34,9 +34,21 @@ test('a mask is painted while a run rests, and the run goes on with it', async (
   const after = await trained();
   console.log(`mask: ${before} trained weights, ${after} when a part was painted out`);
 
+  // Half as dense, by the size of the weights: the run goes on with that.
+  await page.getByTestId('mask-criterion').selectOption('magnitude');
+  await page.getByTestId('mask-density').fill('0.5');
+  await page.getByTestId('mask-renew').click();
+  await expect(page.getByTestId('mask-cost')).toBeVisible({ timeout: 60_000 });
+  await expect.poll(trained, { timeout: 60_000 }).not.toBe(after);
+  const thin = await trained();
+  expect(Math.abs(thin - before / 2)).toBeLessThanOrEqual(1);
+  console.log(
+    `mask chosen anew by magnitude: ${thin} trained weights; ${await page.getByTestId('mask-cost').innerText()}`,
+  );
+
   await page.getByTestId('resume').click();
   await expect(user.state).toHaveAttribute('data-state', 'running', { timeout: 60_000 });
-  await expect.poll(trained).toBe(after);
+  await expect.poll(trained).toBe(thin);
   await page.getByTestId('stop').click();
   await expect(user.state).toHaveAttribute('data-state', 'stopped', { timeout: 60_000 });
 });

@@ -121,6 +121,45 @@ export interface BackboneCard {
   defaults: Settings;
 }
 
+/** Where in a block a method steps in. */
+export type PicturePlace =
+  | 'tokens'
+  | 'norms'
+  | 'biases'
+  | 'attention'
+  | 'attention weights'
+  | 'mlp'
+  | 'mlp weights'
+  | 'block'
+  | 'convolutions'
+  | 'head';
+
+/** One sign or thing of a method's picture. */
+export type PictureTerm =
+  | { kind: 'sign'; text: string }
+  /** A frozen part of the block as a whole. */
+  | { kind: 'box'; label: string }
+  | {
+      kind: 'tensor';
+      label: string;
+      rows: number;
+      columns: number;
+      /** Frozen weight, trained, or given and not trained (a start, a random basis). */
+      state: 'frozen' | 'learns' | 'given';
+      /** Whole, or as entries, columns or a square upon the frozen weight. */
+      drawn: 'whole' | 'entries' | 'columns' | 'square';
+      /** Numbers it has, as a share of what is drawn. */
+      share?: number;
+    };
+
+/** What a method computes at one place, and where in a block that place is. */
+export interface MethodPicture {
+  at: PicturePlace[];
+  /** The module or branch that is drawn; empty where there is none. */
+  path: string;
+  terms: PictureTerm[];
+}
+
 export interface MethodCard {
   id: string;
   title: string;
@@ -130,6 +169,10 @@ export interface MethodCard {
   settings: Setting[];
   /** Channels its runs fill, named as in `Channel`. */
   channels: string[];
+  /** How what it adds stands beside what is frozen: the words are explained in `models/methods/picture.ts`. */
+  formula?: string;
+  /** The formula with what the method declares, on a small transformer. */
+  picture?: MethodPicture;
   /** Why it cannot be folded into the weights, so that it costs time at every use. */
   unmergeable?: string;
 }

@@ -4,7 +4,7 @@ import type { RunView } from '../../workers/protocol.ts';
 import { type FigureKey, figures } from '../panels/compare/figures.ts';
 import type { Sort } from '../panels/compare/tables.ts';
 import { hasResult } from './runs.ts';
-import { useView } from './view.ts';
+import { showPanel } from './view.ts';
 
 interface CompareState {
   /** Runs chosen by hand; null for all that can be compared with the one on the stage. */
@@ -79,6 +79,5 @@ export function sortBy(key: string, first: boolean): void {
 
 /** Brings the comparison into sight: its panel, or the sheet of panels on narrow screens. */
 export function showComparison(): void {
-  const narrow = !window.matchMedia('(min-width: 900px)').matches;
-  useView.setState({ dockTab: 'compare', dockOpen: true, sheet: narrow ? 'panels' : null });
+  showPanel('compare');
 }

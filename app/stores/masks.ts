@@ -1,5 +1,5 @@
 import { create } from 'zustand';
-import type { MaskEdit, MaskView, Score, StudioError } from '../../workers/protocol.ts';
+import type { MaskEdit, MaskRenewal, MaskView, Score, StudioError } from '../../workers/protocol.ts';
 import { asStudioError, engine } from './connection.ts';
 
 /** The masks of a run as they are known here. */
@@ -46,6 +46,12 @@ export const loadMasks = (run: string): Promise<void> =>
 export const editMask = (run: string, edit: MaskEdit): Promise<void> =>
   ask(run, async () => {
     const { masks, before, after } = await engine().editMask(run, edit);
+    return { views: masks, cost: before && after ? { before, after } : null };
+  });
+
+export const renewMasks = (run: string, renewal: MaskRenewal): Promise<void> =>
+  ask(run, async () => {
+    const { masks, before, after } = await engine().renewMasks(run, renewal);
     return { views: masks, cost: before && after ? { before, after } : null };
   });
 

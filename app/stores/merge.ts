@@ -4,7 +4,7 @@ import { save } from '../parts/save.ts';
 import { asStudioError, engine } from './connection.ts';
 import { note } from './log.ts';
 import { hasResult, useRuns } from './runs.ts';
-import { useView } from './view.ts';
+import { showPanel } from './view.ts';
 
 export type MergeFile = 'adapter' | 'model' | 'onnx';
 
@@ -106,8 +106,7 @@ export async function downloadMerge(as: MergeFile): Promise<void> {
 
 /** Brings the panel into sight, with these runs where any are given. */
 export function showMerge(runs: readonly RunView[] = []): void {
-  const narrow = !window.matchMedia('(min-width: 900px)').matches;
-  useView.setState({ dockTab: 'merge', dockOpen: true, sheet: narrow ? 'panels' : null });
+  showPanel('merge');
   const taken = runs.filter(hasResult).slice(0, 8);
   if (taken.length > 1) mergeRuns(taken.map((run) => run.id));
 }

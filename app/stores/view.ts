@@ -67,6 +67,12 @@ export function go(place: Place): void {
   useView.setState({ place, sheet: null });
 }
 
+/** Brings a panel into sight, or the sheet of panels on narrow screens. */
+export function showPanel(id: string): void {
+  const narrow = !window.matchMedia('(min-width: 900px)').matches;
+  useView.setState({ dockTab: id, dockOpen: true, sheet: narrow ? 'panels' : null });
+}
+
 export function setTheme(theme: Theme): void {
   useView.setState({ theme });
 }

@@ -1,4 +1,4 @@
-import type { BackboneCard, MethodCard, ModuleCard, Setting } from '../../models/describe.ts';
+import type { BackboneCard, MethodCard, ModuleCard, PictureTerm, Setting } from '../../models/describe.ts';
 import type { Catalogue } from '../../workers/protocol.ts';
 
 /** Blocks of EfficientNet-Lite0: [repeats, in, out, expansion, kernel]. */
@@ -117,8 +117,28 @@ const setting = (
   ...rest,
 });
 
+const matrix = (
+  label: string,
+  rows: number,
+  columns: number,
+  state: 'frozen' | 'learns',
+  rest: { drawn?: 'entries'; share?: number } = {},
+): PictureTerm => ({ kind: 'tensor', label, rows, columns, state, drawn: 'whole', ...rest });
+const plus: PictureTerm = { kind: 'sign', text: '+' };
+
 const lora: MethodCard = {
   id: 'lora',
+  picture: {
+    at: ['attention weights'],
+    path: 'layers.0.attention.v_proj',
+    terms: [
+      matrix('W', 64, 64, 'frozen'),
+      plus,
+      matrix('B', 64, 8, 'learns'),
+      { kind: 'sign', text: '·' },
+      matrix('A', 8, 64, 'learns'),
+    ],
+  },
   title: 'LoRA',
   about: 'Learns a low-rank update beside each chosen weight. Small files, no cost once merged.',
   paper: {
@@ -173,6 +193,15 @@ const lora: MethodCard = {
 
 const shira: MethodCard = {
   id: 'shira',
+  picture: {
+    at: ['attention weights'],
+    path: 'layers.0.attention.v_proj',
+    terms: [
+      matrix('W', 64, 64, 'frozen'),
+      plus,
+      matrix('S', 64, 64, 'learns', { drawn: 'entries', share: 0.02 }),
+    ],
+  },
   title: 'SHiRA',
   about: 'Changes one or two in a hundred of the weights themselves and leaves the others to the bit.',
   channels: ['mask'],
@@ -186,6 +215,19 @@ const shira: MethodCard = {
       unit: '%',
       primary: true,
       help: 'Share of the entries of each target weight that train.',
+    }),
+    setting('mask', 'Mask', {
+      kind: 'choice',
+      default: 'snip',
+      options: [
+        { value: 'random', label: 'Random' },
+        { value: 'magnitude', label: 'Largest weights' },
+        { value: 'gradient', label: 'Largest gradients' },
+        { value: 'snip', label: 'Largest weight × gradient (SNIP)' },
+        { value: 'structured', label: 'Diagonal, rows and columns' },
+      ],
+      primary: true,
+      help: 'How the entries that train are chosen.',
     }),
     setting('target_modules', 'Target modules', {
       kind: 'modules',

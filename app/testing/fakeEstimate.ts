@@ -1,3 +1,4 @@
+import type { ModuleCard } from '../../models/describe.ts';
 import type * as P from '../../workers/protocol.ts';
 import { targeted, weights } from '../text/targets.ts';
 import { backbones } from './fakeCatalogue.ts';
@@ -28,6 +29,28 @@ export function estimateOf(plan: P.RunPlan, images: number, timed: boolean): P.E
     ...fitOf(batch, memory.activations),
     warnings: r > 32 ? ['Rank above 32 on this few pictures tends to overfit.'] : [],
     targets: targets.map((m) => m.path),
+    ...pictured(targets[targets.length >> 1], r),
+  };
+}
+
+/** LoRA at one module, in the plan's rank. */
+function pictured(module: ModuleCard | undefined, r: number): Pick<P.Estimate, 'picture'> {
+  if (!module || !r) return {};
+  const [rows, columns] = [module.shape[0]!, weights(module) / module.shape[0]!];
+  const tensor = (label: string, rows: number, columns: number, state: 'frozen' | 'learns') =>
+    ({ kind: 'tensor', label, rows, columns, state, drawn: 'whole' }) as const;
+  return {
+    picture: {
+      at: [module.kind === 'conv2d' ? 'convolutions' : 'attention weights'],
+      path: module.path,
+      terms: [
+        tensor('W', rows, columns, 'frozen'),
+        { kind: 'sign', text: '+' },
+        tensor('B', rows, r, 'learns'),
+        { kind: 'sign', text: '·' },
+        tensor('A', r, columns, 'learns'),
+      ],
+    },
   };
 }
 

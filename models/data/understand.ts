@@ -1,4 +1,7 @@
-import { baseName, type FileEntry, folderName, headOf, isJunk, normalPath } from './entry.ts';
+import { CheckpointError } from '../checkpoints/errors.ts';
+import { readSafetensors } from '../checkpoints/safetensors.ts';
+import { isKohya } from '../exports/kohya.ts';
+import { baseName, type FileEntry, folderName, headOf, isJunk, normalPath, sourceOf } from './entry.ts';
 import { isImage, isSound, sniff, sniffLength } from './sniff.ts';
 
 /** What a drop is, by its content. */
@@ -48,6 +51,16 @@ export async function understand(entries: readonly FileEntry[]): Promise<Underst
   return byContent(files);
 }
 
+/** Looks for kohya's names in a safetensors file's header; whatever is no such file holds none. */
+async function holdsKohya(entry: FileEntry): Promise<boolean> {
+  try {
+    return isKohya((await readSafetensors(sourceOf(entry), entry.path)).names());
+  } catch (error) {
+    if (error instanceof CheckpointError) return false;
+    throw error;
+  }
+}
+
 async function byContent(files: readonly { path: string; entry: FileEntry }[]): Promise<Understanding> {
   let tables = 0;
   for (const { path, entry } of files.slice(0, looks)) {
@@ -59,6 +72,8 @@ async function byContent(files: readonly { path: string; entry: FileEntry }[]): 
   }
   if (tables > 0) return { kind: 'table', sentence: 'A table without the pictures it may name.', folder: '' };
   const adapterOnly = files.find(({ path }) => /\.safetensors$/i.test(path));
+  if (adapterOnly && (await holdsKohya(adapterOnly.entry)))
+    return { kind: 'adapter', sentence: `An adapter: ${adapterOnly.path}, in kohya's layout.`, folder: '' };
   if (adapterOnly) {
     return {
       kind: 'unknown',

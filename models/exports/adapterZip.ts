@@ -5,6 +5,7 @@ import { readTorch } from '../checkpoints/torch.ts';
 import { baseName, type FileEntry, folderName, isJunk, normalPath, sourceOf } from '../data/entry.ts';
 import { makeZip } from '../data/zip.ts';
 import { AdapterError } from './adapter.ts';
+import { isKohya } from './kohya.ts';
 import { nativeName } from './native.ts';
 import type { PeftFiles } from './peft.ts';
 
@@ -44,7 +45,7 @@ export function buildAdapterZip(parts: AdapterParts): Uint8Array {
   if (parts.native) files.set(nativeName, parts.native);
   if (parts.preprocessor) files.set('preprocessor_config.json', text(parts.preprocessor));
   for (const [name, bytes] of parts.tokenizer ?? []) files.set(name, bytes);
-  files.set('labels.json', text(parts.labels));
+  if (parts.labels.length) files.set('labels.json', text(parts.labels));
   files.set('run.json', text(parts.run));
   if (parts.older) {
     files.set(`${olderFolder}/adapter_config.json`, text(parts.older.config));
@@ -63,6 +64,8 @@ export interface AdapterFolder {
   readonly peft?: { readonly config: JsonObject; readonly checkpoint: Checkpoint };
   /** `graft.safetensors`. */
   readonly native?: Checkpoint;
+  /** A file of kohya's layout, which comes alone. */
+  readonly kohya?: Checkpoint;
   readonly preprocessor?: JsonObject;
   readonly labels?: string[];
   readonly run?: JsonObject;
@@ -91,6 +94,8 @@ export async function readAdapter(entries: readonly FileEntry[]): Promise<Adapte
     ['adapter_config.json', nativeName].includes(baseName(path)),
   );
   const path = configs.sort((a, b) => depth(a) - depth(b) || (a < b ? -1 : 1))[0];
+  const alone = path === undefined ? await loneKohya([...files.values()]) : null;
+  if (alone) return { kohya: alone, base: new Map() };
   if (path === undefined)
     throw new AdapterError(
       `There is neither adapter_config.json nor ${nativeName} among the files; choose the folder or zip that was saved.`,
@@ -125,6 +130,15 @@ export async function readAdapter(entries: readonly FileEntry[]): Promise<Adapte
     card: card && (await readText('README.md', card)),
     base: baseFiles(files, `${root}base/`),
   };
+}
+
+/** The first file among these whose tensors carry kohya's names. */
+async function loneKohya(entries: readonly FileEntry[]): Promise<Checkpoint | null> {
+  for (const entry of entries.filter((e) => /\.safetensors$/i.test(e.path)).slice(0, 8)) {
+    const file = await readSafetensors(sourceOf(entry), baseName(entry.path));
+    if (isKohya(file.names())) return file;
+  }
+  return null;
 }
 
 function baseFiles(files: ReadonlyMap<string, FileEntry>, folder: string): Map<string, ByteSource> {

@@ -11,18 +11,31 @@ export interface NativeAdapter {
   method: string;
   settings: Settings;
   tensors: Tensors;
+  /** Parameters in fewer bits than floats take, in place of those among `tensors`: see docs/file-format.md. */
+  packed?: ReadonlyMap<string, Uint8Array>;
 }
 
+const ending = '.packed';
+
 /** The bytes of `graft.safetensors`. */
-export function toNative({ method, settings, tensors }: NativeAdapter): Uint8Array {
+export function toNative({ method, settings, tensors, packed = new Map() }: NativeAdapter): Uint8Array {
+  const whole = [...tensors].filter(([name]) => !packed.has(name));
   return writeSafetensors(
-    [...tensors].map(([name, { shape, data }]) => ({ name, shape: [...shape], data })),
+    [
+      ...whole.map(([name, { shape, data }]) => ({ name, shape: [...shape], data })),
+      ...[...packed].map(([name, data]) => ({
+        name: name + ending,
+        dtype: 'U8' as const,
+        shape: [data.length],
+        data,
+      })),
+    ],
     { format: 'graft', version: '1', method, settings: JSON.stringify(settings) },
   );
 }
 
 /** Throws `AdapterError` where the file is of another kind or a later version. */
-export async function fromNative(file: Checkpoint): Promise<NativeAdapter> {
+export async function fromNative(file: Checkpoint): Promise<Required<NativeAdapter>> {
   const { metadata } = file;
   const method = metadata.get('method');
   if (metadata.get('format') !== 'graft' || !method)
@@ -31,12 +44,12 @@ export async function fromNative(file: Checkpoint): Promise<NativeAdapter> {
     throw new AdapterError(
       `${nativeName} has version ${metadata.get('version')}, and this studio reads version 1. Open it in a newer one.`,
     );
-  const tensors = await Promise.all(
-    file
-      .names()
-      .map(async (name) => [name, { shape: file.info(name).shape, data: await file.f32(name) }] as const),
-  );
-  return { method, settings: settingsOf(metadata.get('settings')), tensors: new Map(tensors) };
+  const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+  const packed = new Map<string, Uint8Array>();
+  for (const name of file.names())
+    if (name.endsWith(ending)) packed.set(name.slice(0, -ending.length), await file.bytes(name));
+    else tensors.set(name, { shape: file.info(name).shape, data: await file.f32(name) });
+  return { method, settings: settingsOf(metadata.get('settings')), tensors, packed };
 }
 
 function settingsOf(text: string | undefined): Settings {

@@ -39,6 +39,7 @@ export const adalora: Method = {
       year: 2023,
       url: 'arxiv.org/abs/2303.10512',
     },
+    formula: 'W + lora_B:B · lora_E:E ⊙ lora_A:A',
     channels: ['spectrum'],
     settings: [
       {

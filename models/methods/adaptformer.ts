@@ -17,6 +17,7 @@ export const adaptformer: Method = {
       year: 2022,
       url: 'arxiv.org/abs/2205.13535',
     },
+    formula: 'branch + adapter.up.weight:up · ReLU · adapter.down.weight:down',
     channels: [],
     settings: [
       bottleneckSettings.width,

@@ -26,6 +26,7 @@ export const bitfit: Method = {
       year: 2022,
       url: 'arxiv.org/abs/2106.10199',
     },
+    formula: 'W + bitfit_bias:b',
     channels: [],
     settings: [
       {

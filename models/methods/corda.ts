@@ -27,6 +27,7 @@ export const corda: Method = {
       year: 2024,
       url: 'arxiv.org/abs/2406.05223',
     },
+    formula: 'W + lora_B.weight:B · lora_A.weight:A − lora_B.start:B₀ · lora_A.start:A₀',
     channels: ['spectrum'],
     settings: [
       {

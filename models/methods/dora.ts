@@ -45,6 +45,7 @@ export const dora: Method = {
       year: 2024,
       url: 'arxiv.org/abs/2402.09353',
     },
+    formula: 'lora_magnitude_vector:m ⊙ ( W + lora_B.weight:B · lora_A.weight:A ) / ‖ ‖',
     channels: [],
     settings: [
       loraSettings.r,

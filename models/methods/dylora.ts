@@ -37,6 +37,7 @@ export const dylora: Method = {
       year: 2023,
       url: 'arxiv.org/abs/2210.07558',
     },
+    formula: 'W + lora_B.weight:B · lora_A.weight:A',
     channels: ['spectrum'],
     settings: [
       { ...loraSettings.r, label: 'Largest rank', help: 'Ranks from 1 to this are trained at once.' },

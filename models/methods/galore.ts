@@ -30,6 +30,7 @@ export const galore: Method = {
       year: 2024,
       url: 'arxiv.org/abs/2403.03507',
     },
+    formula: 'W + galore_delta:Δ + galore_step:c · galore_projection:P',
     channels: [],
     settings: [
       {

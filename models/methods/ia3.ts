@@ -28,6 +28,7 @@ export const ia3: Method = {
       year: 2022,
       url: 'arxiv.org/abs/2205.05638',
     },
+    formula: 'ia3_l:l ⊙ W',
     channels: [],
     settings: [
       {

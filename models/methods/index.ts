@@ -20,6 +20,7 @@ import { mosa } from './mosa.ts';
 import { oft } from './oft.ts';
 import { pAdapter } from './pAdapter.ts';
 import { paca } from './paca.ts';
+import { exampleModel, pictureOf } from './picture.ts';
 import { pissa } from './pissa.ts';
 import { prefixTuning } from './prefixTuning.ts';
 import { promptTuning } from './promptTuning.ts';
@@ -60,8 +61,13 @@ export const methods: readonly Method[] = [
 ];
 
 /** A method as the page shows it. */
-export const cardOf = ({ card, unmergeable }: Method): MethodCard =>
-  unmergeable ? { ...card, unmergeable } : card;
+export function cardOf(method: Method): MethodCard {
+  const { card, unmergeable } = method;
+  const settings = Object.fromEntries(card.settings.map((s) => [s.key, s.default]));
+  const on = { ...settings, target_modules: ['q_proj', 'v_proj'] };
+  const picture = pictureOf(method, method.attach(exampleModel, on), exampleModel);
+  return { ...card, picture, ...(unmergeable ? { unmergeable } : {}) };
+}
 
 /** The method of that id. Throws a RangeError that lists the ids there are. */
 export function methodById(id: string): Method {

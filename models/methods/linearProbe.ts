@@ -6,6 +6,7 @@ export const linearProbe: Method = {
     id: 'linear-probe',
     title: 'Linear probe',
     about: 'Trains only the classification head on the frozen features: the baseline to beat.',
+    formula: 'features · head',
     channels: [],
     settings: [],
   },

@@ -23,6 +23,7 @@ export const lnTuning: Method = {
       year: 2024,
       url: 'arxiv.org/abs/2312.11420',
     },
+    formula: 'norm ⊙ ln_tuning_layers.weight:γ + ln_tuning_layers.bias:β',
     channels: [],
     settings: [
       {

@@ -22,6 +22,7 @@ export const loha: Method = {
       year: 2022,
       url: 'arxiv.org/abs/2108.06098',
     },
+    formula: 'W + ( hada_w1_a:B₁ · hada_w1_b:A₁ ) ⊙ ( hada_w2_a:B₂ · hada_w2_b:A₂ )',
     channels: [],
     settings: [
       lycorisSettings.r,

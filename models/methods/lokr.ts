@@ -22,6 +22,7 @@ export const lokr: Method = {
       year: 2024,
       url: 'arxiv.org/abs/2309.14859',
     },
+    formula: 'W + lokr_w1:W₁ ⊗ lokr_w2:W₂',
     channels: [],
     settings: [
       lycorisSettings.r,

@@ -27,6 +27,7 @@ export const lora: Method = {
       year: 2022,
       url: 'arxiv.org/abs/2106.09685',
     },
+    formula: 'W + lora_B.weight:B · lora_A.weight:A',
     channels: ['spectrum'],
     settings: [
       loraSettings.r,

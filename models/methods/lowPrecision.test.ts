@@ -2,18 +2,13 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { gradients, parameter, reduceSum, sizeOf } from '../../gpu-shaders/index.ts';
 import { close, noise } from '../../gpu-shaders/testing/checkOp.ts';
 import { Bench, evaluate, modelIn } from '../backbones/testing.ts';
+import { bytesSource, readSafetensors } from '../checkpoints/safetensors.ts';
 import type { Settings } from '../describe.ts';
+import { fromNative, toNative } from '../exports/native.ts';
 import type { Model } from '../model.ts';
 import { traceClassification, trainedParameters } from '../tasks/index.ts';
 import { lowPrecision, lowPrecisionAdaptformer } from './lowPrecision.ts';
-import {
-  adapterFileBytes,
-  asUsed,
-  narrowStart,
-  packAdapter,
-  quantised,
-  unpackAdapter,
-} from './lowPrecisionParts.ts';
+import { adapterFileBytes, asUsed, narrowStart, packedForm, quantised } from './lowPrecisionParts.ts';
 import type { Bits } from './math/quantise.ts';
 import type { Tensors } from './method.ts';
 import { noBase } from './start.ts';
@@ -65,21 +60,30 @@ describe.each([
           { shape: p.shape, data: noise(sizeOf(p.shape), i + 2).map((x) => 0.2 * x) },
         ]),
       );
-      const bytes = packAdapter(attachment, settings, tensors);
+      const packed = packedForm.write(attachment, settings, tensors);
+      const bytes = [...packed.values()].reduce((n, b) => n + b.length, 0);
       const expected = attachment.parameters.reduce(
         (n, p) => n + Math.ceil((sizeOf(p.shape) * bits) / 8) + 8,
         0,
       );
-      expect([bytes.length, adapterFileBytes(attachment, settings)]).toEqual([expected, expected]);
-      const restored = { ...settings, bits: '32' };
+      expect([bytes, adapterFileBytes(attachment, settings)]).toEqual([expected, expected]);
+      const file = await readSafetensors(
+        bytesSource(toNative({ method: method.card.id, settings, tensors, packed })),
+      );
+      const native = await fromNative(file);
+      const restored = packedForm.read(attachment, native.settings, native.packed);
       const logitsOf = (given: Settings, values: Tensors) => {
         const shape = { classes: 3, batch: 1, size: 32, labelSmoothing: 0, training: false };
         const { logits } = traceClassification(model, method.attach(model, given), shape);
         const inputs = { pixels: noise(3 * 32 * 32, 1), 'knob:scale': Float32Array.of(1) };
         return evaluate(model, { logits }, inputs, new Map([...values].map(([n, t]) => [n, t.data])));
       };
-      const back = new Map([...tensors, ...unpackAdapter(attachment, settings, bytes)]);
-      close((await logitsOf(restored, back)).logits, (await logitsOf(settings, tensors)).logits, 1e-5);
+      const back = new Map([...native.tensors, ...restored.tensors]);
+      close(
+        (await logitsOf(restored.settings, back)).logits,
+        (await logitsOf(settings, tensors)).logits,
+        1e-5,
+      );
     },
   );
 });

@@ -1,7 +1,7 @@
 import { add, linear, mul, relu } from '../../gpu-shaders/index.ts';
 import { bottleneckNames, bottleneckSettings, branchTargets, kaiming } from './bottleneck.ts';
 import { applyFactors, factorNames, factors, loraSettings, loraTargets } from './loraParts.ts';
-import { asUsed, bitsOf, bitsSetting, narrowStart, quantised } from './lowPrecisionParts.ts';
+import { asUsed, bitsOf, bitsSetting, narrowStart, packedForm, quantised } from './lowPrecisionParts.ts';
 import type { Attachment, Method } from './method.ts';
 
 const paper = {
@@ -24,6 +24,7 @@ export const lowPrecision: Method = {
     title: 'Low-precision LoRA',
     about: 'LoRA whose numbers take one bit each, and train that way; the file is a thirtieth in size.',
     paper,
+    formula: 'W + lora_B.weight:B · lora_A.weight:A',
     channels: ['spectrum'],
     settings: [
       bitsSetting,
@@ -56,6 +57,8 @@ export const lowPrecision: Method = {
     };
   },
 
+  packed: packedForm,
+
   // Files of floats hold the numbers as training used them.
   toLowRank: (attachment, settings, tensors) =>
     attachment.targets.map((path) => {
@@ -77,6 +80,7 @@ export const lowPrecisionAdaptformer: Method = {
     title: 'Low-precision AdaptFormer',
     about: 'AdaptFormer whose numbers take one bit each, and train that way.',
     paper,
+    formula: 'branch + adapter.up.weight:up · ReLU · adapter.down.weight:down',
     channels: [],
     settings: [
       bitsSetting,
@@ -114,6 +118,8 @@ export const lowPrecisionAdaptformer: Method = {
       }),
     };
   },
+
+  packed: packedForm,
 
   unmergeable:
     'Low-precision AdaptFormer has a nonlinearity between its two layers, so it cannot be folded into weights. It stays beside the branches and is computed at every use.',

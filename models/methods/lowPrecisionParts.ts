@@ -23,7 +23,7 @@ import {
   quantise,
   unpack,
 } from './math/quantise.ts';
-import type { AddedParameter, Attachment, Tensors } from './method.ts';
+import { type AddedParameter, type Attachment, MethodError, type PackedForm } from './method.ts';
 
 export const bitsSetting: Setting = {
   key: 'bits',
@@ -79,39 +79,27 @@ export const adapterFileBytes = (
   settings: Settings,
 ): number => parameters.reduce((n, { shape }) => n + packedBytes(sizeOf(shape), bitsOf(settings)), 0);
 
-/** An adapter's matrices packed one behind the other, in the order declared. */
-export function packAdapter(
-  { parameters }: Pick<Attachment, 'parameters'>,
-  settings: Settings,
-  tensors: Tensors,
-): Uint8Array {
-  const bits = bitsOf(settings);
-  const bytes = new Uint8Array(adapterFileBytes({ parameters }, settings));
-  let at = 0;
-  for (const { name } of parameters) {
-    const { data } = tensors.get(name)!;
-    const part = bits === 32 ? new Uint8Array(Float32Array.from(data).buffer) : pack(data, bits);
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
+/** An adapter's matrices packed, each by the name declared; those of 32 bits stay as they are. */
+export const packedForm: PackedForm = {
+  bytes: adapterFileBytes,
 
-/** The matrices as training used them, to be used as they are: under 32 bits. */
-export function unpackAdapter(
-  { parameters }: Pick<Attachment, 'parameters'>,
-  settings: Settings,
-  bytes: Uint8Array,
-): Tensors {
-  const bits = bitsOf(settings);
-  let at = 0;
-  return new Map(
-    parameters.map(({ name, shape }) => {
-      const count = sizeOf(shape);
-      const part = bytes.slice(at, at + packedBytes(count, bits));
-      at += part.length;
-      const data = bits === 32 ? new Float32Array(part.buffer) : unpack(part, count, bits);
-      return [name, { shape, data }];
-    }),
-  );
-}
+  write({ parameters }, settings, tensors) {
+    const bits = bitsOf(settings);
+    if (bits === 32) return new Map();
+    return new Map(parameters.map(({ name }) => [name, pack(tensors.get(name)!.data, bits)]));
+  },
+
+  read({ parameters }, settings, packed) {
+    const bits = bitsOf(settings);
+    const tensors = new Map(
+      parameters.map(({ name, shape }) => {
+        const bytes = packed.get(name);
+        if (!bytes || bits === 32)
+          throw new MethodError(`The adapter has no packed numbers of '${name}'. Fetch the file again.`);
+        return [name, { shape, data: unpack(bytes, sizeOf(shape), bits) }] as const;
+      }),
+    );
+    // Rounded once more they would move: what was rounded is used as it is.
+    return { settings: { ...settings, bits: '32' }, tensors };
+  },
+};

@@ -28,6 +28,7 @@ export const ltSft: Method = {
       year: 2022,
       url: 'arxiv.org/abs/2110.07560',
     },
+    formula: 'W + sft_delta:Δ@entries',
     channels: ['mask'],
     settings: [
       {

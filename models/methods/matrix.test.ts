@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { constant, gradients, parameter, sizeOf, type Tensor } from '../../gpu-shaders/index.ts';
+import { constant, gradients, input, parameter, sizeOf, type Tensor } from '../../gpu-shaders/index.ts';
 import { close, noise } from '../../gpu-shaders/testing/checkOp.ts';
 import { trainablesOf } from '../../gpu-shaders/train/step.ts';
 import { Bench, evaluate, modelIn, type Values } from '../backbones/testing.ts';
+import { bytesSource, readSafetensors } from '../checkpoints/safetensors.ts';
 import type { Settings } from '../describe.ts';
+import { fromNative, toNative } from '../exports/native.ts';
 import type { Model } from '../model.ts';
-import { headOf, traceClassification, trainedParameters } from '../tasks/index.ts';
+import { attachmentScopes, headOf, traceClassification, trainedParameters } from '../tasks/index.ts';
 import { adalora } from './adalora.ts';
 import { adaptformer } from './adaptformer.ts';
 import { bitfit } from './bitfit.ts';
@@ -300,17 +302,25 @@ const backbones: [string, number, string[][]][] = [
 const CLASSES = 3;
 const BATCH = 2;
 
-/** Every method on every backbone by `npm run matrix`; else each method on one, another from method to method. */
+const forms = ['as stored', 'f16', 'int8'] as const;
+
+/**
+ * Every method on every backbone by `npm run matrix`, its frozen weights in another form on each; else each method on one,
+ * another backbone and another form from method to method.
+ */
 const whole = process.env.MATRIX === 'whole';
 const rows = methods.flatMap((row, i) => {
   const fitting = backbones.filter(([folder]) => row.fits?.(folder) ?? true);
   const chosen = whole ? fitting : [fitting[i % fitting.length]];
-  return chosen.map(([folder, side, lists]) => ({ ...row, folder, side, lists, name: row.method.card.id }));
+  return chosen.map(([folder, side, lists], j) => {
+    const weights = forms[(i + (whole ? j : Math.floor(i / fitting.length))) % forms.length];
+    return { ...row, folder, side, lists, weights, name: row.method.card.id };
+  });
 });
 
 describe.each(rows)(
-  '$name on $folder',
-  ({ method, settings, folder, side, lists, start = 0, slope = true }) => {
+  '$name on $folder, weights $weights',
+  ({ method, settings, folder, side, lists, weights, start = 0, slope = true }) => {
     const attachTo = (targets: string[]) => method.attach(model, { ...settings, target_modules: targets });
     const shape = { classes: CLASSES, batch: BATCH, size: side, labelSmoothing: 0, training: true };
     const traced = (attachment: Attachment, training = true) =>
@@ -324,7 +334,7 @@ describe.each(rows)(
     let at: { start: Map<string, Float32Array>; moved: Map<string, Float32Array> };
     let values: Values;
     beforeAll(async () => {
-      model = await modelIn(folder);
+      model = (await modelIn(folder)).holding({ weights });
       attachment = attachTo(lists[0]);
       parameters = trainedParameters(model, attachment, CLASSES);
       at = await tensorsOf(model, attachment, parameters);
@@ -410,6 +420,40 @@ describe.each(rows)(
       );
     });
 
+    test('comes back from graft.safetensors to the bit', async () => {
+      const file = toNative({ method: method.card.id, settings, tensors: tensorsAt(at.moved) });
+      const read = await fromNative(await readSafetensors(bytesSource(file)));
+      expect(read).toMatchObject({ method: method.card.id, settings });
+      for (const [name, { data }] of tensorsAt(at.moved)) expect(read.tensors.get(name)!.data).toEqual(data);
+    });
+
+    test.runIf(method.card.settings.some((s) => s.key === 'scale'))(
+      'is switched off by its scale, and nothing is left of it',
+      async () => {
+        const off = { ...inputsOf(attachment, side), 'knob:scale': Float32Array.of(0) };
+        const { logits } = await evaluate(model, { logits: traced(attachment, false).logits }, off, at.moved);
+        const plain = await evaluate(model, { logits: plainLogits(model, side) }, values, at.moved);
+        close(logits, plain.logits, 1e-5, 'logits');
+      },
+    );
+
+    test('stands beside another adapter: each acts, and one that does nothing changes nothing', async () => {
+      const other = attachment.parameters.some((p) => p.name.includes('ia3_l')) ? lora : ia3;
+      const own = { r: 2, lora_alpha: 2, scale: 1, lora_dropout: 0, feedforward_modules: [] };
+      const second = other.attach(model, { ...own, target_modules: lists[1] });
+      const { start: resting2, moved: moved2 } = await tensorsOf(model, second, second.parameters);
+      const labels = input('labels', [BATCH], { dtype: 'u32' });
+      const below = [second.intercept(attachmentScopes(second, false, labels)(0))];
+      const knobs = { ...inputsOf(second, side), ...inputsOf(attachment, side) };
+      const { logits } = traceClassification(model, attachment, { ...shape, training: false }, below);
+      const both = async (values2: ReadonlyMap<string, Float32Array>) =>
+        (await evaluate(model, { logits }, knobs, new Map([...at.moved, ...values2]))).logits;
+      const alone = (await resting(attachment, at.moved)).logits;
+      close(await both(resting2), alone, 1e-5, 'beside one at rest');
+      const moved = await both(moved2);
+      expect(Math.max(...moved.map((v, i) => Math.abs(v - alone[i])))).toBeGreaterThan(1e-4);
+    });
+
     test('merges into the weights, or says why not', async () => {
       const merging = mergedWeights(method, attachment, settings, tensorsAt(at.moved), baseOf(model));
       if (!method.merge && !method.toLowRank)
@@ -418,6 +462,15 @@ describe.each(rows)(
       const merged = new Map([...(await merging)].map(([path, w]) => [path, constant(w, shapes.get(path)!)]));
       const folded = await evaluate(model, { logits: plainLogits(model, side, merged) }, values, at.moved);
       close(folded.logits, (await resting(attachment, at.moved)).logits, 1e-5, 'logits');
+      // Unmerging is taking the backbone's own weights, whose bits stay as they are.
+      const plain = await evaluate(model, { logits: plainLogits(model, side) }, values, at.moved);
+      const before = await evaluate(
+        (await modelIn(folder)).holding({ weights }),
+        { logits: plainLogits(model, side) },
+        values,
+        at.moved,
+      );
+      expect(plain.logits).toEqual(before.logits);
     });
   },
 );

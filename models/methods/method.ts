@@ -170,6 +170,24 @@ export interface PeftForm {
   read(content: PeftContent, model: ModelDescription): { settings: Settings; tensors: Tensors };
 }
 
+/** How a method keeps trained tensors in fewer bits than floats take. */
+export interface PackedForm {
+  /** Bytes that they take in a file. */
+  bytes(attachment: Pick<Attachment, 'parameters'>, settings: Settings): number;
+  /** Packed tensors by the names declared; what is not among them stays as floats. */
+  write(
+    attachment: Pick<Attachment, 'parameters'>,
+    settings: Settings,
+    tensors: Tensors,
+  ): Map<string, Uint8Array>;
+  /** Throws `MethodError` or `RangeError` where they are not those of the attachment. */
+  read(
+    attachment: Pick<Attachment, 'parameters'>,
+    settings: Settings,
+    packed: ReadonlyMap<string, Uint8Array>,
+  ): { settings: Settings; tensors: Tensors };
+}
+
 /** The entries of one module's weight that a method changes. */
 export interface SparseMask {
   path: string;
@@ -219,6 +237,8 @@ export interface Method {
   fromLowRank?(updates: readonly LowRankUpdate[]): { settings: Settings; tensors: Tensors };
   /** PEFT's own type for this method, where it has one. */
   peft?: PeftForm;
+  /** How `graft.safetensors` holds its numbers where they take less than floats. */
+  packed?: PackedForm;
   /** The weights it changes as they become, by parameter path; where `toLowRank` is, it need not be. */
   merge?(
     attachment: Attachment,

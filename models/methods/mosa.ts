@@ -40,6 +40,7 @@ export const mosa: Method = {
       year: 2023,
       url: 'arxiv.org/abs/2312.02923',
     },
+    formula: 'branch + adapter.up.weight:up · GELU · adapter.down.weight:down',
     channels: [],
     settings: [
       bottleneckSettings.width,

@@ -39,6 +39,7 @@ export const oft: Method = {
       year: 2023,
       url: 'arxiv.org/abs/2306.07280',
     },
+    formula: 'W · oft_R.weight:R@square',
     channels: [],
     settings: [
       {

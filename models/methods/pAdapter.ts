@@ -58,6 +58,7 @@ export const pAdapter: Method = {
       year: 2024,
       url: 'arxiv.org/abs/2312.10613',
     },
+    formula: 'attention + p_adapter.up.weight:up · p-Laplacian · p_adapter.down.weight:down',
     channels: [],
     settings: [
       {

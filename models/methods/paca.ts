@@ -21,6 +21,7 @@ export const paca: Method = {
       year: 2025,
       url: 'arxiv.org/abs/2503.01905',
     },
+    formula: 'W + paca_delta:Δ@columns',
     channels: ['spectrum', 'mask'],
     settings: [
       {

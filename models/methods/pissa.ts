@@ -18,6 +18,7 @@ export const pissa: Method = {
       year: 2024,
       url: 'arxiv.org/abs/2404.02948',
     },
+    formula: 'W + lora_B.weight:B · lora_A.weight:A − lora_B.start:B₀ · lora_A.start:A₀',
     channels: ['spectrum'],
     settings: [
       loraSettings.r,

@@ -22,6 +22,7 @@ export const prefixTuning: Method = {
       year: 2021,
       url: 'arxiv.org/abs/2101.00190',
     },
+    formula: 'attention over prompt_embeddings:K,V | keys, values',
     channels: [],
     settings: [
       virtualTokens,

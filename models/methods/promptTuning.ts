@@ -32,6 +32,7 @@ export const promptTuning: Method = {
     about:
       'Puts a few learnt tokens beside those of the picture; the backbone reads them as if they were patches.',
     paper: { title: 'Visual Prompt Tuning', year: 2022, url: 'arxiv.org/abs/2203.12119' },
+    formula: 'tokens | prompt_embeddings:P',
     channels: [],
     settings: [virtualTokens],
   },

@@ -29,6 +29,7 @@ export const shira: Method = {
       year: 2024,
       url: 'arxiv.org/abs/2406.13175',
     },
+    formula: 'W + shira_weight:S@entries',
     channels: ['mask'],
     settings: [
       {

@@ -29,6 +29,7 @@ export const soka: Method = {
       year: 2025,
       url: 'arxiv.org/abs/2506.15251',
     },
+    formula: 'W + Σ kron_u:U ⊗ kron_v:V − Σ kron_u.start:U₀ ⊗ kron_v.start:V₀',
     channels: [],
     settings: [
       {

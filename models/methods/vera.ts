@@ -20,6 +20,7 @@ export const vera: Method = {
       year: 2024,
       url: 'arxiv.org/abs/2310.11454',
     },
+    formula: 'W + vera_lambda_b:b ⊙ vera_B:B · vera_lambda_d:d ⊙ vera_A:A',
     channels: [],
     settings: [
       {

@@ -36,6 +36,7 @@ export const vlAdapter: Method = {
       year: 2022,
       url: 'arxiv.org/abs/2112.06825',
     },
+    formula: 'branch + adapter.up.weight:up · GELU · adapter.down.weight:down',
     channels: [],
     settings: [
       {

@@ -29,6 +29,9 @@ const options = {
   weights: text,
   task: text,
   'text-column': text,
+  'pair-column': text,
+  'label-column': text,
+  output: text,
   prompt: text,
   tokens: text,
   temperature: text,
@@ -40,12 +43,15 @@ const options = {
   'no-shuffle': flag,
   'no-augment': flag,
   init: text,
-  adapter: text,
+  adapter: { type: 'string', multiple: true },
+  merged: flag,
+  rank: text,
   log: text,
   out: text,
   cache: text,
   hub: text,
   'with-base': flag,
+  elsewhere: text,
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -56,7 +62,8 @@ export function parse(argv: readonly string[]) {
   try {
     const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true });
     const [command, ...rest] = positionals;
-    return { command, rest, ...values };
+    const { adapter: adapters = [], ...others } = values;
+    return { command, rest, ...others, adapters, adapter: adapters[0] };
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
@@ -65,19 +72,21 @@ export function parse(argv: readonly string[]) {
 export function required(args: Arguments, name: 'backbone' | 'data' | 'out' | 'adapter' | 'prompt'): string {
   const value = args[name];
   if (!value) throw new UsageError(`--${name} is missing. See 'graft --help'.`);
+  if (name === 'adapter' && args.adapters.length > 1)
+    throw new UsageError("--adapter is given once here; 'graft merge' adds several.");
   return value;
 }
 
 /** A number given by an option, or undefined where it is absent. */
 export function number(
   args: Arguments,
-  name: 'steps' | 'val' | 'test' | 'seed' | 'tokens' | 'temperature' | 'top-p',
+  name: 'steps' | 'val' | 'test' | 'seed' | 'tokens' | 'temperature' | 'top-p' | 'rank',
 ): number | undefined {
   const value = args[name];
   return value === undefined ? undefined : toNumber(value, `--${name}`);
 }
 
-function toNumber(value: string, what: string): number {
+export function toNumber(value: string, what: string): number {
   const n = Number(value);
   if (value.trim() === '' || !Number.isFinite(n))
     throw new UsageError(`${what} takes a number, not '${value}'.`);
@@ -128,15 +137,24 @@ export function givenSettings(args: Arguments, method: Method): Settings {
 
 export const help = `Graft without a page: adapt a frozen backbone, predict with an adapter, export both as one model, look into a file.
 
-  graft train   --backbone NAME|FOLDER --data FOLDER|ZIP --out adapter.zip [options]
-  graft predict --backbone NAME|FOLDER --adapter FILE|FOLDER --data FOLDER|ZIP --out predictions.csv
+  graft train   --backbone NAME|FOLDER --data FOLDER|ZIP|TABLE --out adapter.zip [options]
+  graft predict --backbone NAME|FOLDER [--adapter FILE|FOLDER] --data FOLDER|ZIP|TABLE --out predictions.csv
   graft generate --backbone NAME|FOLDER [--adapter FILE|FOLDER] --prompt TEXT [options]
   graft export  --backbone NAME|FOLDER --adapter FILE|FOLDER --out model.onnx
+  graft export  --merged … --out model.zip
+  graft merge   --backbone NAME|FOLDER --adapter FILE --adapter FILE … --weights 0.5,0.5 --out merged.zip
   graft inspect FILE|FOLDER
 
 Backbone: ${'efficientnet-lite0'} (default), vit-s14-saliency, a Hugging Face folder, or a model on a hub, owner/name@revision,
 which is fetched once into the cache. A token for gated models is read from HF_TOKEN.
-Data: one folder for each class, an optional train/ val/ test/ level above, or a table of files and labels.
+Data: one folder for each class, an optional train/ val/ test/ level above, or a table of files and labels; for texts
+a CSV, TSV, JSON, JSONL, TXT or Parquet file, or a folder of text files in a folder a class.
+
+Export and merge
+  --merged                     a zip of config.json, model.safetensors with the adapter in it, and preprocessing
+  --weights 0.5,0.5            what each adapter counts in the sum, in their order (1 divided by their number)
+  --rank 8                     the nearest sum of that rank, where all are of low rank (exact: all ranks together)
+  --out merged.zip             the sum as an adapter; .onnx, or --merged, the whole model with it
 
 Training
   --method lora|linear-probe   what is trained (lora)
@@ -152,14 +170,22 @@ Training
   --no-augment                 pictures as they are
   --init FILE|FOLDER           start from an adapter in PEFT's layout
   --log FILE                   one JSON object a step: step, loss, lr, grad_norm, ms
+  --elsewhere FOLDER.zip       write a folder that repeats the run on another machine with PEFT, and do not train
   --with-base                  put the frozen weights and a loader into the zip
   --cache FOLDER               where frozen features, checkpoints and models from a hub are kept (.cache/graft)
   --hub URL                    another hub, or a mirror of the usual one (HF_ENDPOINT)
 
 Texts
   --task causal-lm             classification (default), token-classification, causal-lm or masked-lm
-  --text-column text           column of running text; conversations are known by their own fields
-  --max-length 128             tokens of a sample
+  --text-column text           column of the text; conversations are known by their own fields
+  --pair-column NAME           column of the second text, where a sample is two
+  --label-column label         column of the class; columns that are not named are guessed, and the guess is told
+  --max-length 128             tokens of a sample; what fits nineteen of twenty texts where it is not given
+
+Predicting
+  Without --adapter the backbone's own classification head answers, under the names of its config.json.
+  --output labels|embeddings   embeddings writes the pooled features of the backbone instead: the mean over tokens where
+                               1_Pooling/config.json says so, else what the head reads
 
 Writing
   --tokens 64  --temperature 0.8  --top-p 0.95  --seed 1

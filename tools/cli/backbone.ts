@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ByteSource } from '../../models/checkpoints/bytes.ts';
 import { type HuggingFaceFolder, openFolder } from '../../models/checkpoints/folder.ts';
+import { poolingFile, poolsMean, tokenizerFiles } from '../../models/data/text/openTokenizer.ts';
 import type { Model } from '../../models/model.ts';
 import { openModel } from '../../models/open.ts';
 import { defaultBackbone, embeddedBackbones } from '../../models/weights/index.ts';
@@ -24,6 +25,10 @@ export interface OpenBackbone {
   title: string;
   licence?: string;
   about?: string;
+  /** The files of its tokenizer. */
+  tokenizerFiles(): Promise<Map<string, Uint8Array>>;
+  /** Whether a sentence model's folder says that the mean over tokens is its output. */
+  poolsMean: boolean;
   /** Every file of the base, for a download that brings it along. */
   baseFiles(): Promise<Map<string, Uint8Array>>;
 }
@@ -32,8 +37,9 @@ export interface OpenBackbone {
 export async function openBackbone(name = defaultBackbone, from: HubArguments = {}): Promise<OpenBackbone> {
   const folder = await folderOf(name, from);
   const names = (await readdir(folder)).filter(
-    (f) => /\.(json|safetensors|bin|pt|pth|ckpt)$/.test(f) && f !== stateFile,
+    (f) => /\.(json|safetensors|bin|pt|pth|ckpt|jinja)$|^vocab\.txt$/.test(f) && f !== stateFile,
   );
+  if (existsSync(join(folder, poolingFile))) names.push(poolingFile);
   const sources = new Map(
     await Promise.all(names.map(async (f) => [f, await fileSource(join(folder, f))] as const)),
   );
@@ -44,6 +50,12 @@ export async function openBackbone(name = defaultBackbone, from: HubArguments = 
       for (let at = 0; at < source.size; at += pieceBytes)
         digest.update(await source.read(at, Math.min(source.size, at + pieceBytes)));
   const card = embeddedBackbones.find((b) => b.id === name);
+  const whole = async (wanted: (file: string) => boolean) =>
+    new Map(
+      await Promise.all(
+        [...sources].filter(([f]) => wanted(f)).map(async ([f, s]) => [f, await s.read(0, s.size)] as const),
+      ),
+    );
   return {
     name,
     folder,
@@ -53,8 +65,9 @@ export async function openBackbone(name = defaultBackbone, from: HubArguments = 
     title: card?.title ?? (folder === name ? basename(folder) : name),
     licence: card?.licence,
     about: card?.about,
-    baseFiles: async () =>
-      new Map(await Promise.all([...sources].map(async ([f, s]) => [f, await s.read(0, s.size)] as const))),
+    poolsMean: await poolsMean(sources),
+    tokenizerFiles: () => whole((f) => (tokenizerFiles as readonly string[]).includes(f)),
+    baseFiles: () => whole(() => true),
   };
 }
 

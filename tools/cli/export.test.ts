@@ -4,12 +4,15 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { pictureInput } from '../../models/backbones/backbone.ts';
 import { bytesSource, readSafetensors } from '../../models/checkpoints/safetensors.ts';
+import { addProduct } from '../../models/methods/merge.ts';
+import { readAdapter } from '../../workers/session/adapter.ts';
 import { stacked } from '../../workers/session/batch.ts';
 import { openOnnx } from '../onnx/node.ts';
 import { parse } from './args.ts';
 import { openBackbone } from './backbone.ts';
 import { exportCommand } from './export.ts';
-import { FolderSamples } from './samples.ts';
+import { mergeCommand } from './merge.ts';
+import { entriesOf, FolderSamples } from './samples.ts';
 
 const fixtures = 'tools/reference/fixtures';
 const backbone = `${fixtures}/vit-tiny`;
@@ -52,4 +55,38 @@ test('an adapter that PEFT trained becomes an ONNX file with the logits that PEF
 
 test('says what is missing', async () => {
   await expect(exported('model.zip')).rejects.toThrow('.onnx');
+});
+
+test('adapters of one backbone are added: half of one twice is that one, and two have the ranks of both', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'graft-merge-'));
+  const merge = (...more: string[]) =>
+    mergeCommand(
+      parse(['merge', '--backbone', backbone, '--adapter', adapter, '--adapter', adapter, ...more]),
+    );
+  const { model } = await openBackbone(backbone);
+  const [zip, small] = ['merged.zip', 'small.zip'].map((name) => join(folder, name));
+  await merge('--out', zip);
+  await merge('--out', small, '--weights', '0.75,0.25', '--rank', '4');
+  const [one, sum, cut] = await Promise.all(
+    [adapter, zip, small].map(async (path) => readAdapter(await entriesOf(path), model)),
+  );
+  expect([sum.settings.r, cut.settings.r]).toEqual([2 * (one.settings.r as number), 4]);
+  const path = 'vit.layers.0.attention.q_proj';
+  const [product, ...sums] = [one, sum, cut].map(({ method, settings, tensors }) => {
+    const updates = method.toLowRank!(method.attach(model, settings), settings, tensors);
+    const update = updates.find((u) => u.path === path)!;
+    return addProduct(
+      new Float32Array((update.a.data.length / update.a.shape[0]) * update.b.shape[0]),
+      update,
+    );
+  });
+  for (const s of sums) for (const [i, v] of s.entries()) expect(v).toBeCloseTo(product[i], 5);
+  expect(sum.tensors.get('classifier.bias')).toEqual(one.tensors.get('classifier.bias'));
+
+  await merge('--out', join(folder, 'model.zip'), '--merged');
+  const files = await entriesOf(join(folder, 'model.zip'));
+  expect(files.map((f) => f.path)).toContain('model.safetensors');
+  await expect(merge('--out', zip, '--weights', '1')).rejects.toThrow('one for each');
+  await expect(mergeCommand(parse(['merge', '--adapter', adapter, '--out', zip]))).rejects.toThrow('twice');
+  await rm(folder, { recursive: true });
 });

@@ -1,15 +1,20 @@
 import { writeFile } from 'node:fs/promises';
 import { readAdapter } from '../../workers/session/adapter.ts';
-import { adaptedOnnx } from '../../workers/session/onnx.ts';
+import { mergedZip } from '../../workers/session/mergedModel.ts';
+import { type AdaptedModel, adaptedOnnx } from '../../workers/session/onnx.ts';
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
 import { type Arguments, required, UsageError } from './args.ts';
-import { openBackbone } from './backbone.ts';
+import { type OpenBackbone, openBackbone } from './backbone.ts';
 import { entriesOf } from './samples.ts';
 
-/** `graft export`: the backbone with an adapter merged into it, as one ONNX file. */
+/** `graft export`: the backbone with an adapter merged into it, as one ONNX file, or as a folder in a zip. */
 export async function exportCommand(args: Arguments): Promise<void> {
   const out = required(args, 'out');
-  if (!out.endsWith('.onnx')) throw new UsageError(`--out names an .onnx file, not '${out}'.`);
+  const end = args.merged ? '.zip' : '.onnx';
+  if (!out.endsWith(end))
+    throw new UsageError(
+      `--out names ${args.merged ? 'a' : 'an'} ${end} file${args.merged ? ' with --merged' : ''}, not '${out}'.`,
+    );
   const backbone = await openBackbone(args.backbone, args);
   const { model } = backbone;
   const adapter = await readAdapter(await entriesOf(required(args, 'adapter')), model);
@@ -22,7 +27,7 @@ export async function exportCommand(args: Arguments): Promise<void> {
   const head = tensors.get(`${model.head.path}.bias`);
   if (!head) throw new UsageError('The adapter has no classification head, so there is no model to export.');
   const settings = completeSettings(method, adapter.settings, defaultSettings(method, model, 1));
-  const { onnx, kept } = await adaptedOnnx({
+  const adapted: AdaptedModel = {
     model,
     method,
     settings,
@@ -32,10 +37,34 @@ export async function exportCommand(args: Arguments): Promise<void> {
     preprocessor,
     name: backbone.title,
     backbone: backbone.title,
-  });
-  await writeFile(out, onnx);
-  const how = kept ? `the adapter beside its weights: ${kept}` : 'the adapter merged into it';
+  };
+  await writeModel(out, adapted, backbone, `a ${method.card.title} adapter`);
+}
+
+/** Writes a backbone with an adapter as the name of the file asks: an ONNX file, or a zip of a merged folder. */
+export async function writeModel(
+  out: string,
+  adapted: AdaptedModel,
+  backbone: OpenBackbone,
+  about: string,
+): Promise<void> {
+  const { bytes, how } = out.endsWith('.onnx')
+    ? await asOnnx(adapted)
+    : await asFolder(adapted, backbone, about);
+  await writeFile(out, bytes);
   process.stderr.write(
-    `Wrote ${out}, ${(onnx.byteLength / 2 ** 20).toFixed(1)} MB: ${backbone.title}, ${how}.\n`,
+    `Wrote ${out}, ${(bytes.byteLength / 2 ** 20).toFixed(1)} MB: ${backbone.title}, ${how}.\n`,
   );
+}
+
+const folded = 'the adapter merged into it';
+
+async function asOnnx(adapted: AdaptedModel) {
+  const { onnx, kept } = await adaptedOnnx(adapted);
+  return { bytes: onnx, how: kept ? `the adapter beside its weights: ${kept}` : folded };
+}
+
+async function asFolder(adapted: AdaptedModel, { title, licence, files }: OpenBackbone, about: string) {
+  const bytes = await mergedZip({ ...adapted, config: files.config, about, backbone: { title, licence } });
+  return { bytes, how: folded };
 }

@@ -3,6 +3,10 @@ import { help, parse, UsageError } from './args.ts';
 import { withVulkan } from './gpu.ts';
 
 async function main(argv: readonly string[]): Promise<void> {
+  if (argv[0] === 'sample') {
+    withVulkan();
+    return (await import('./sample.ts')).sampleCommand(argv.slice(1));
+  }
   const args = parse(argv);
   if (args.help || args.command === 'help') return void process.stdout.write(`${help}\n`);
   switch (args.command) {
@@ -17,6 +21,8 @@ async function main(argv: readonly string[]): Promise<void> {
       return (await import('./generate.ts')).generateCommand(args);
     case 'export':
       return (await import('./export.ts')).exportCommand(args);
+    case 'merge':
+      return (await import('./merge.ts')).mergeCommand(args);
     case 'inspect':
       return (await import('./inspect.ts')).inspectCommand(args);
     default:

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { bytesSource } from '../../models/checkpoints/bytes.ts';
@@ -18,7 +19,7 @@ import { nounOf } from '../../models/data/kind.ts';
 import { preprocess, readPreprocessing, withImageSize } from '../../models/data/preprocess.ts';
 import { divide, type SplitSettings } from '../../models/data/split.ts';
 import { readZip } from '../../models/data/zip.ts';
-import type { Augmentation, Dataset, SampleValues } from '../../workers/session/ports.ts';
+import type { Augmentation, Dataset, SampleRecord, SampleValues } from '../../workers/session/ports.ts';
 import { nodeCodecs } from '../codecs/node.ts';
 import { UsageError } from './args.ts';
 
@@ -36,7 +37,8 @@ export async function entriesOf(path: string): Promise<FileEntry[]> {
   return Promise.all(files.map((f) => fileEntry(f, relative(path, f).split(sep).join('/'))));
 }
 
-async function fileEntry(file: string, path: string): Promise<FileEntry> {
+/** A file on disk as an entry of that path. */
+export async function fileEntry(file: string, path: string): Promise<FileEntry> {
   const { size } = await stat(file);
   return { path, size, bytes: async () => new Uint8Array(await readFile(file)) };
 }
@@ -110,6 +112,15 @@ export class FolderSamples implements Dataset {
       result.push(await prepare(await entry.bytes(), path, sample));
     }
     return result;
+  }
+
+  async record(sample: number): Promise<SampleRecord> {
+    const { entry } = this.files.samples[this.labelled[sample]];
+    return {
+      sha256: createHash('sha256')
+        .update(await entry.bytes())
+        .digest('hex'),
+    };
   }
 
   private seer(side: number, augmentation: Augmentation | null): Prepare {

@@ -5,6 +5,7 @@ import { defaultSplit } from '../../models/data/split.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { StepPoint } from '../../workers/protocol.ts';
 import { adapterZip, readAdapter } from '../../workers/session/adapter.ts';
+import { checkRepeatable, elsewhereZip } from '../../workers/session/elsewhere.ts';
 import { reportOf } from '../../workers/session/report.ts';
 import { Session } from '../../workers/session/session.ts';
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
@@ -13,13 +14,15 @@ import { openOnnx } from '../onnx/node.ts';
 import { type Arguments, givenSettings, number, required, UsageError } from './args.ts';
 import { openBackbone } from './backbone.ts';
 import { openDataset } from './dataset.ts';
+import { elsewhereScripts } from './elsewhere.ts';
 import { openGpu } from './gpu.ts';
 import { taskNamed } from './language.ts';
 import { entriesOf } from './samples.ts';
+import { FileTexts } from './texts.ts';
 
 /** `graft train`: the session of the page, from files to an adapter zip. */
 export async function trainCommand(args: Arguments): Promise<void> {
-  const out = required(args, 'out');
+  const out = args.elsewhere ?? required(args, 'out');
   const data = required(args, 'data');
   const backbone = await openBackbone(args.backbone, args);
   const task = taskNamed(args.task);
@@ -40,9 +43,12 @@ export async function trainCommand(args: Arguments): Promise<void> {
   const size = model.sizeIn(completeSettings(method, given, defaultSettings(method, model, 0)));
   const dataset = await openDataset(args, backbone, task, size, split);
   const count = dataset.samples.filter((s) => s.split === 'train').length;
-  const settings = completeSettings(method, given, defaultSettings(method, model, count));
+  const defaults = defaultSettings(method, model, count);
+  if (dataset instanceof FileTexts) defaults.max_length = await dataset.length();
+  const settings = completeSettings(method, given, defaults);
   const steps = number(args, 'steps');
   if (steps !== undefined) settings.epochs = (steps * (settings.batch_size as number)) / count;
+  if (args.elsewhere) checkRepeatable(method, settings);
 
   const gpu = await openGpu();
   const session = await Session.open({
@@ -59,6 +65,24 @@ export async function trainCommand(args: Arguments): Promise<void> {
     onnx: openOnnx(),
     report: progressLine(),
   });
+  if (args.elsewhere) {
+    const zip = await elsewhereZip({
+      session,
+      backbone: {
+        id: backbone.folder,
+        title: backbone.title,
+        config: backbone.files.config,
+        preprocessor: backbone.files.preprocessor ?? {},
+        files: args['with-base'] ? await backbone.baseFiles() : undefined,
+      },
+      scripts: await elsewhereScripts(),
+    });
+    await writeFile(out, zip);
+    session.destroy();
+    gpu.destroy();
+    say(`Wrote ${out}: unpack it where the run is to be repeated, and read its README.md.`);
+    return;
+  }
   say(
     `Training ${method.card.title} on ${gpu.info.description}: ${session.steps} steps of ${settings.batch_size}; frozen features by ${session.prefix.choice.by}.`,
   );
@@ -104,7 +128,8 @@ export async function trainCommand(args: Arguments): Promise<void> {
       id: backbone.folder,
       title: backbone.title,
       config: backbone.files.config,
-      preprocessor: backbone.files.preprocessor ?? {},
+      preprocessor: backbone.files.preprocessor ?? null,
+      tokenizer: model.backbone.modality === 'text' ? await backbone.tokenizerFiles() : undefined,
       licence: backbone.licence,
       about: backbone.about,
       files: args['with-base'] ? await backbone.baseFiles() : undefined,

@@ -1,7 +1,8 @@
 /**
  * `npm run test:interop`: does what the studio exports mean the same to PEFT? Makes its own Python environment, lets the
  * headless studio train and predict, then loads the adapters with real PEFT (transformers 5, timm, transformers 4).
- * Prints each figure and, last, "N passed, N failed"; exits with 1 when anything failed.
+ * Prints each figure and, last, "N passed, N failed"; exits with 1 when anything failed. Words after it choose cases by
+ * their names.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -141,8 +142,42 @@ function cases() {
         ...[...plain, '--lr', '3e-3', '--steps', '6'],
       ],
     },
+    ...types.map(({ method, type, values = {}, loose }) => ({
+      name: `${type} by ${method}, vit-tiny`,
+      kind: 'vit',
+      backbone: vitTiny,
+      method,
+      type,
+      loose,
+      train: [...settings(values), ...plain, '--lr', '2e-2', '--steps', '4'],
+    })),
   ];
 }
+
+const both = { target_modules: 'q_proj,fc1' };
+
+/**
+ * A case for every type of PEFT that the studio writes, and for every way in which a method comes to it. `loose` ones
+ * cannot be switched off by PEFT, which trains the base's own parameters there.
+ */
+const types = [
+  { method: 'dora', type: 'LORA', values: { r: 3, ...both } },
+  { method: 'pissa', type: 'LORA', values: { r: 3, ...both } },
+  { method: 'corda', type: 'LORA', values: { r: 3, ...both } },
+  { method: 'dylora', type: 'LORA', values: { r: 4, rank: 2, ...both } },
+  { method: 'paca', type: 'LORA', values: { r: 4, ...both } },
+  { method: 'galore', type: 'LORA', values: { r: 4, ...both } },
+  { method: 'low-precision', type: 'LORA', values: { r: 8, scale: 4, ...both } },
+  { method: 'bitfit', type: 'LORA', loose: true },
+  { method: 'adalora', type: 'ADALORA', values: { init_r: 4, target_r: 2, ...both } },
+  { method: 'vera', type: 'VERA', values: { r: 16, ...both } },
+  { method: 'ia3', type: 'IA3', values: both },
+  { method: 'loha', type: 'LOHA', values: { r: 3, ...both } },
+  { method: 'lokr', type: 'LOKR', values: { r: 3, ...both } },
+  { method: 'oft', type: 'OFT', values: { oft_block_size: 8, ...both } },
+  { method: 'ln-tuning', type: 'LN_TUNING' },
+  { method: 'shira', type: 'SHIRA', values: { density: 5, rate: 10, ...both } },
+];
 
 function studio(command, args) {
   const tsx = join(root, 'node_modules', 'tsx', 'dist', 'cli.mjs');
@@ -160,9 +195,17 @@ function produce(job, index) {
   };
   const common = ['--backbone', job.backbone, '--data', images];
   const steps = [
-    ['train', [...common, '--method', 'lora', ...job.train, '--log', made.log, '--out', made.adapter]],
+    [
+      'train',
+      [...common, '--method', job.method ?? 'lora', ...job.train, '--log', made.log, '--out', made.adapter],
+    ],
     ['predict', [...common, '--adapter', made.adapter, '--out', made.predictions]],
   ];
+  if (!job.type) {
+    made.merged = join(folder, 'model.zip');
+    const model = ['--backbone', job.backbone, '--adapter', made.adapter, '--merged', '--out', made.merged];
+    steps.push(['export', model]);
+  }
   if (job.parity) {
     made.imported = join(folder, 'imported.csv');
     steps.push(['predict', [...common, '--adapter', join(job.parity, 'final'), '--out', made.imported]]);
@@ -183,7 +226,9 @@ function main() {
   mkdirSync(work, { recursive: true });
   const { python, overlay } = pythonEnvironments();
   const jobs = join(work, 'jobs.json');
-  writeFileSync(jobs, JSON.stringify({ images, cases: cases().map(produce) }));
+  const asked = process.argv.slice(2);
+  const chosen = cases().filter(({ name }) => !asked.length || asked.some((word) => name.includes(word)));
+  writeFileSync(jobs, JSON.stringify({ images, cases: chosen.map(produce) }));
   let passed = 0;
   let failed = 0;
   for (const path of [undefined, overlay]) {

@@ -7,7 +7,7 @@ import type { TextTokenizer } from '../../models/data/text/tokenizer.ts';
 import { type Tagged, tokensOfWords } from '../../models/data/text/words.ts';
 import type { Task } from '../../models/tasks/index.ts';
 import type { Split } from '../protocol.ts';
-import type { Augmentation, Dataset, SampleValues } from '../session/ports.ts';
+import type { Augmentation, Dataset, SampleRecord, SampleValues } from '../session/ports.ts';
 
 /** What is read of one row: running text, a conversation, or words with tags. */
 export type LanguageContent =
@@ -76,6 +76,17 @@ export class LanguageDataset implements Dataset {
   ): Promise<SampleValues[]> {
     if (size !== this.#options.size) throw new Error(`The texts were cut for ${this.#options.size} tokens.`);
     return samples.map((sample) => this.#values(sample, augmentation));
+  }
+
+  async record(sample: number): Promise<SampleRecord> {
+    const { task, size } = this.#options;
+    if (task !== 'masked-lm') return this.#spelt[sample];
+    // What is hidden is drawn here, and goes along as it is.
+    const { ids, mask, targets, counted } = this.#values(sample, null);
+    const padding = (mask as Float32Array).indexOf(0);
+    const length = padding < 0 ? size : padding;
+    const cut = (values: Float32Array | Uint32Array) => [...values.subarray(0, length)];
+    return { ids: cut(ids), targets: cut(targets), counted: cut(counted) };
   }
 
   #values(sample: number, augmentation: Augmentation | null): SampleValues {

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../models/checkpoints/folder.ts';
 import { framesPerSecond } from '../../models/data/audio/features.ts';
 import { type AugmentSettings, defaultAugment } from '../../models/data/augment.ts';
 import { withImageSize } from '../../models/data/preprocess.ts';
-import type { Augmentation, Dataset, Files, SampleValues } from '../session/ports.ts';
+import type { Augmentation, Dataset, Files, SampleRecord, SampleValues } from '../session/ports.ts';
 import type { Pool, ViewWanted, Wanted, WantedPicture, WantedSound } from './jobs.ts';
 import { readPlace } from './packs.ts';
 import type { StoredSample } from './record.ts';
@@ -57,6 +57,10 @@ abstract class StoredSamples implements Dataset {
   protected prepared(sample: number, want: Wanted): Promise<Float32Array> {
     const { photo, path } = this.#rows[sample];
     return this.#ports.pool.load(() => readPlace(this.#ports.files, photo), path, want);
+  }
+
+  async record(sample: number): Promise<SampleRecord> {
+    return { sha256: this.#rows[sample].hash };
   }
 
   /** The thumbnail of one of `samples`. */

@@ -1,6 +1,7 @@
-import { BindingError, MemoryError, MemoryLimitError } from '../../gpu-shaders/index.ts';
+import { BindingError, MemoryError, MemoryLimitError, sizeOf } from '../../gpu-shaders/index.ts';
 import type { Settings } from '../../models/describe.ts';
-import type { Method } from '../../models/methods/method.ts';
+import type { Attachment, Method } from '../../models/methods/method.ts';
+import { pictureOf } from '../../models/methods/picture.ts';
 import type { Model } from '../../models/model.ts';
 import { headParameters } from '../../models/tasks/index.ts';
 import type { Estimate, Split } from '../protocol.ts';
@@ -80,7 +81,7 @@ export function estimateOf(
     trainableParameters: costs.trainable,
     totalParameters: model.parameterCount + costs.trainable,
     memory,
-    fileBytes: costs.trainable * 4 + tensors * headerBytes,
+    fileBytes: fileBytesOf(method, attachment, settings, costs.trainable) + tensors * headerBytes,
     seconds,
     steps,
     frozenShare: prefixOfStep / Math.max(1, prefixOfStep + costs.stepFlops),
@@ -92,6 +93,7 @@ export function estimateOf(
     problem,
     offers,
     targets: attachment.targets,
+    picture: pictureOf(method, attachment, model),
   };
 }
 
@@ -126,6 +128,13 @@ function costsOrProblem(
 
 const heavyNote = (total: number) =>
   `The run takes ${(total / 1e9).toFixed(1)} GB of graphics memory. A browser does not tell how much there is; where it is too little the run ends with an error.`;
+
+/** Bytes of the trained numbers in the file: floats, but for what a method packs. */
+function fileBytesOf(method: Method, attachment: Attachment, settings: Settings, trainable: number): number {
+  if (!method.packed) return trainable * 4;
+  const own = attachment.parameters.reduce((n, { shape }) => n + sizeOf(shape), 0);
+  return (trainable - own) * 4 + method.packed.bytes(attachment, settings);
+}
 
 function recomputeNote({ stepFlops, recomputedFlops }: Costs): string[] {
   if (!recomputedFlops) return [];

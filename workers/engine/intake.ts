@@ -1,9 +1,11 @@
+import { sizeOf } from '../../gpu-shaders/index.ts';
 import type { JsonObject } from '../../models/checkpoints/folder.ts';
 import { writeSafetensors } from '../../models/checkpoints/safetensors.ts';
 import type { FileEntry } from '../../models/data/entry.ts';
 import { nounOf } from '../../models/data/kind.ts';
 import { AdapterError } from '../../models/exports/adapter.ts';
 import { readAdapter as readAdapterFiles } from '../../models/exports/adapterZip.ts';
+import { headParameters } from '../../models/tasks/index.ts';
 import { defaultBackbone } from '../../models/weights/index.ts';
 import { readSample } from '../datasets/samples.ts';
 import { type DatasetStore, NothingTaken } from '../datasets/store.ts';
@@ -63,7 +65,9 @@ export class Intake {
         const run = await this.#adapter(drop);
         return {
           kind: 'adapter',
-          sentence: `An adapter for ${run.classes.length} classes: ${run.classes.slice(0, 6).join(', ')}.`,
+          sentence: run.headless
+            ? 'An adapter without a head: it names no classes. It can be drawn, cut, merged and saved.'
+            : `An adapter for ${run.classes.length} classes: ${run.classes.slice(0, 6).join(', ')}.`,
           run,
         };
       }
@@ -138,16 +142,17 @@ export class Intake {
     const { method } = imported;
     const head = backbone.model.head.path;
     const weight = imported.tensors.get(`${head}.weight`);
-    if (!weight)
-      throw new AdapterError(
-        `The adapter has no classification head (${head} among its ${imported.tensors.size} tensors), so it cannot name classes. Save it with modules_to_save=["${head}"].`,
-      );
-    const classes = imported.labels ?? Array.from({ length: weight.shape[0] }, (_, i) => `class ${i}`);
+    const labels = Array.from({ length: weight?.shape[0] ?? 1 }, (_, i) => `class ${i}`);
+    const classes = weight ? (imported.labels ?? labels) : ['no class'];
     const defaults = defaultSettings(method, backbone.model, 0);
     const id = newId();
     const tensors = [...imported.tensors].map(([name, { data }]) => ({ name, shape: [data.length], data }));
-    if (!imported.tensors.has(`${head}.bias`))
-      tensors.push({ name: `${head}.bias`, shape: [classes.length], data: new Float32Array(classes.length) });
+    // What the file lacks of a head is zero.
+    for (const { name, shape } of headParameters(backbone.model, classes.length)) {
+      const length = sizeOf(shape);
+      if (!imported.tensors.has(name))
+        tensors.push({ name, shape: [length], data: new Float32Array(length) });
+    }
     const settings = completeSettings(method, imported.settings, defaults);
     const { model } = backbone;
     const shape = { model, attachment: method.attach(model, settings), classes: classes.length, settings };
@@ -158,6 +163,7 @@ export class Intake {
       datasetName: text((run?.dataset as JsonObject | undefined)?.name) ?? 'pictures elsewhere',
       dataHash: null,
       classes,
+      ...(weight ? {} : { headless: true as const }),
       createdAt: now(),
       state: 'imported',
       progress: { phase: 'Imported', done: 1, total: 1, unit: '', perSecond: null, secondsLeft: null },

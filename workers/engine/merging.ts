@@ -2,7 +2,7 @@ import { sharedEntries } from '../../models/methods/combine.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { Method } from '../../models/methods/method.ts';
 import { sizeSetting } from '../../models/model.ts';
-import { trainedParameters } from '../../models/tasks/index.ts';
+import { headParameters } from '../../models/tasks/index.ts';
 import type { MergePart, MergePreview, MergeScore, ModelDownload, Score } from '../protocol.ts';
 import { adapterBytes, adapterZip } from '../session/adapter.ts';
 import { freshProgress } from '../session/checkpoint.ts';
@@ -243,10 +243,8 @@ export class Merging {
     if (!values) throw new RunStateError(`"${view.name}" has no checkpoint yet. Resume it first.`);
     const { knobs = {} } = (await lastProgress(files, folder)) ?? {};
     const own = Object.fromEntries(attachment.knobs.map((k) => [k.name, knobs[k.name] ?? k.value]));
-    const declared = [
-      ...trainedParameters(model, attachment, view.classes.length),
-      ...(attachment.buffers ?? []),
-    ];
+    const head = view.headless ? [] : headParameters(model, view.classes.length);
+    const declared = [...attachment.parameters, ...head, ...(attachment.buffers ?? [])];
     return {
       method,
       attachment,
@@ -254,7 +252,7 @@ export class Merging {
       tensors: new Map(declared.map(({ name, shape }) => [name, { shape, data: values.get(name)! }])),
       weight,
       name: view.name,
-      classes: view.classes,
+      classes: view.headless ? [] : view.classes,
     };
   }
 }

@@ -22,7 +22,7 @@ import type {
   Report,
   Spectrum,
 } from '../protocol.ts';
-import { adapterZip } from '../session/adapter.ts';
+import { adapterZip, headless } from '../session/adapter.ts';
 import { freshProgress, type Progress } from '../session/checkpoint.ts';
 import { masksOf, paintMask, renewMasks } from '../session/masks.ts';
 import { mergedZip } from '../session/mergedModel.ts';
@@ -236,7 +236,7 @@ export class Results {
       const files = withBase ? await backbone.folder() : undefined;
       const progress = await this.#progress(record, session);
       const zip = await adapterZip({
-        session,
+        session: record.view.headless ? headless(session) : session,
         ranks,
         backbone: {
           id: card.id,

@@ -1,4 +1,4 @@
-import type { Settings } from '../../models/describe.ts';
+import type { MethodPicture, Settings } from '../../models/describe.ts';
 
 /** Plans, runs and their figures. */
 
@@ -48,6 +48,8 @@ export interface Estimate {
   offers: Offer[];
   /** Where the adapter attaches, after `target_modules` was resolved. */
   targets: string[];
+  /** What the method adds at one of them, in the sizes of this plan. */
+  picture?: MethodPicture;
 }
 
 export type RunState =
@@ -84,6 +86,8 @@ export interface RunView {
   /** Hash of the pictures, labels and split it trains on; null for an adapter made elsewhere. */
   dataHash: string | null;
   classes: string[];
+  /** An adapter that came without a head: it names no classes, and can be looked at, cut and saved. */
+  headless?: true;
   createdAt: number;
   state: RunState;
   /** While it waits: runs begin in the order of these numbers. */

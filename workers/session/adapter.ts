@@ -10,17 +10,18 @@ import {
   readAdapter as readAdapterFiles,
 } from '../../models/exports/adapterZip.ts';
 import { type CardInfo, modelCard } from '../../models/exports/card.ts';
+import { fromKohya } from '../../models/exports/kohya.ts';
 import { type LoadInfo, loaderScript } from '../../models/exports/loading.ts';
 import { fromOlder, generationOf, isRenamed, toOlder } from '../../models/exports/names.ts';
 import { fromNative, toNative } from '../../models/exports/native.ts';
-import { checkKeys, toPeft } from '../../models/exports/peft.ts';
+import { checkKeys, type PeftFiles, toPeft } from '../../models/exports/peft.ts';
 import { formFiles, olderForm, readForm, todaysForm } from '../../models/exports/peftForm.ts';
 import { fromPeft } from '../../models/exports/peftImport.ts';
 import { classOf, formWithPaths, taskPaths, taskTypeOf, withPaths } from '../../models/exports/taskNames.ts';
 import { methodById, methodOfConfig } from '../../models/methods/index.ts';
 import { truncate } from '../../models/methods/math/lowRank.ts';
 import type { Method, Tensors } from '../../models/methods/method.ts';
-import type { Model } from '../../models/model.ts';
+import { type Model, sizeSetting } from '../../models/model.ts';
 import type { Task } from '../../models/tasks/index.ts';
 import { version } from '../../package.json' with { type: 'json' };
 import type { Progress } from './checkpoint.ts';
@@ -53,7 +54,9 @@ export interface AdapterZipOptions {
     licence?: string;
     about?: string;
     config: JsonObject;
-    preprocessor: JsonObject;
+    preprocessor: JsonObject | null;
+    /** Files of its tokenizer by name, where it reads text. */
+    tokenizer?: ReadonlyMap<string, Uint8Array>;
     /** Files of the frozen base, to put into the zip with a loader. */
     files?: ReadonlyMap<string, Uint8Array>;
   };
@@ -71,17 +74,25 @@ export interface AdapterZipOptions {
 /** The download: the adapter in every form it has, card, preprocessing, labels, run, and the base if asked. */
 export async function adapterZip(options: AdapterZipOptions): Promise<Uint8Array> {
   const { session, backbone } = options;
-  const { dataset, settings } = session.options;
+  const { dataset } = session.options;
   const forms = await formsOf(options);
   const load = loadInfo(options, forms);
   return buildAdapterZip({
     ...forms,
     card: modelCard(cardInfo(options, load)),
-    preprocessor: withImageSize(backbone.preprocessor, settings.image_size as number),
+    preprocessor: preprocessorOf(session, backbone.preprocessor),
+    tokenizer: backbone.tokenizer,
     labels: dataset.classes,
     run: runSummary(options),
     base: backbone.files && { files: backbone.files, loader: loaderScript({ ...load, withBase: true }) },
   });
+}
+
+/** The base's own, told of the size of picture that was trained on. */
+function preprocessorOf({ options }: Exported, preprocessor: JsonObject | null): JsonObject | undefined {
+  const { model, settings } = options;
+  if (!preprocessor || model.backbone.modality !== 'image') return preprocessor ?? undefined;
+  return withImageSize(preprocessor, model.sizeIn(settings));
 }
 
 /** Bytes of the file that brings the adapter back: this project's where it has one of its own, else PEFT's. */
@@ -114,11 +125,15 @@ async function formsOf({ session, backbone, run, ranks = {} }: FormOptions): Pro
     baseModel: backbone.id,
     taskType,
     autoMapping: taskType ? undefined : autoMapping(model, task),
+    fanInFanOut: model.modules.some((m) => model.backbone.diskTransposed?.(`${m.path}.weight`)),
     metadata: { method: method.card.id, settings: JSON.stringify(settings) },
   };
   const paths = modulePaths(model);
   const restorable = method.fromLowRank || method.peft || !session.attachment.parameters.length;
-  const native = restorable ? undefined : toNative({ method: method.card.id, settings, tensors: trained });
+  const packed = method.packed?.write(session.attachment, settings, trained);
+  const native = restorable
+    ? undefined
+    : toNative({ method: method.card.id, settings, tensors: trained, packed });
   if (method.peft) {
     const content = await method.peft.write(session.attachment, settings, trained, session.base);
     const older = olderForm(content, paths, model.backbone);
@@ -145,6 +160,36 @@ async function formsOf({ session, backbone, run, ranks = {} }: FormOptions): Pro
   };
 }
 
+/**
+ * The adapter as it starts, in PEFT's files and with alpha as it is trained, and the class that it loads onto. Throws
+ * `AdapterError` where PEFT has no form for it.
+ */
+export async function startForm(
+  session: Pick<Session, 'options' | 'shape' | 'attachment' | 'base' | 'startTensors'>,
+  baseModel: string,
+): Promise<{ files: PeftFiles; loadsOnto: string }> {
+  const { model, method, settings } = session.options;
+  const task = taskOf(session.shape).id;
+  const start = await session.startTensors();
+  const saved = new Map([...start].filter(([name]) => model.isHead(name)));
+  const taskType = taskTypeOf(model, task);
+  const options = { baseModel, taskType, autoMapping: taskType ? undefined : autoMapping(model, task) };
+  const { toFile } = taskPaths(model, task);
+  const loadsOnto = classOf(model, task);
+  if (method.peft) {
+    const content = await method.peft.write(session.attachment, settings, start, session.base);
+    return { files: formFiles(formWithPaths(content, toFile), saved, options), loadsOnto };
+  }
+  const updates = method.toLowRank?.(session.attachment, settings, start) ?? [];
+  const content = withPaths({ updates, saved }, toFile);
+  const files = toPeft(content, { ...options, alpha: 'as trained' });
+  const dropout = settings.lora_dropout;
+  return {
+    files: { ...files, config: { ...files.config, ...(dropout ? { lora_dropout: dropout } : {}) } },
+    loadsOnto,
+  };
+}
+
 /** Knobs as they stand when the file is made: what the person saw is what they get. */
 function ownKnobs({ attachment }: Exported, knobs: Record<string, number>): Settings {
   return Object.fromEntries(attachment.knobs.map((k) => [k.name, knobs[k.name] ?? k.value]));
@@ -159,8 +204,8 @@ function modulePaths(model: Model): string[] {
 }
 
 function autoMapping(model: Model, task: Task['id']) {
-  const { family } = model.backbone;
-  if (family === 'timm') return undefined;
+  if (model.backbone.family === 'timm') return undefined;
+  const family = model.backbone.family.replaceAll('-', '_');
   return {
     base_model_class: classOf(model, task),
     parent_library: `transformers.models.${family}.modeling_${family}`,
@@ -170,16 +215,19 @@ function autoMapping(model: Model, task: Task['id']) {
 function loadInfo({ session, backbone }: AdapterZipOptions, forms: Forms): LoadInfo {
   const { model, settings } = session.options;
   const timm = model.backbone.family === 'timm';
-  const side = settings.image_size as number;
+  const size = model.sizeIn(settings);
+  const { id: task } = taskOf(session.shape);
   return {
+    reads: model.backbone.modality,
+    task,
     library: timm ? 'timm' : 'transformers',
     baseTitle: backbone.title,
-    model: timm ? `${backbone.config.architecture}` : classOf(model, taskOf(session.shape).id),
+    model: timm ? `${backbone.config.architecture}` : classOf(model, task),
     hubId: backbone.hubId,
     withBase: backbone.files !== undefined,
     classes: session.classes,
-    imageSize: side,
-    interpolatePositions: model.backbone.family === 'vit' && side !== backbone.config.image_size,
+    size,
+    interpolatePositions: model.backbone.family === 'vit' && size !== backbone.config.image_size,
     renamed: forms.older !== undefined,
     byPeft: forms.adapter !== undefined,
   };
@@ -250,6 +298,22 @@ function runSummary({ session, backbone, run }: AdapterZipOptions): JsonObject {
   };
 }
 
+/** The same session without a head: an adapter that came without one leaves without one. */
+export function headless(session: Exported): Exported {
+  const { options } = session;
+  return {
+    attachment: session.attachment,
+    base: session.base,
+    classes: 0,
+    parameters: session.attachment.parameters,
+    samplesOf: () => [],
+    shape: session.shape,
+    trained: async () =>
+      new Map([...(await session.trained())].filter(([name]) => !options.model.isHead(name))),
+    options: { ...options, dataset: { classes: [], samples: [], hash: 'none', load: async () => [] } },
+  };
+}
+
 /** An adapter made here or elsewhere, brought under the names of `model`. */
 export interface ImportedAdapter {
   method: Method;
@@ -269,10 +333,9 @@ export interface ImportedAdapter {
 export async function readAdapter(entries: readonly FileEntry[], model: Model): Promise<ImportedAdapter> {
   const files = await readAdapterFiles(entries);
   const { method, settings, tensors } = await contentOf(files, model);
-  const side = sideOf(files.preprocessor);
   return {
     method,
-    settings: { ...settings, ...(side ? { image_size: side } : {}) },
+    settings: { ...settings, ...sizeIn(files, model) },
     tensors,
     labels: files.labels ?? null,
     run: files.run ?? null,
@@ -284,11 +347,22 @@ type Content = Pick<ImportedAdapter, 'method' | 'settings' | 'tensors'>;
 
 async function contentOf(files: AdapterFolder, model: Model): Promise<Content> {
   if (files.native) {
-    const { method, settings, tensors } = await fromNative(files.native);
-    return checked({ method: methodById(method), settings, tensors }, model);
+    const native = await fromNative(files.native);
+    const method = methodById(native.method);
+    const { settings, packed } = native;
+    if (!packed.size || !method.packed) return checked({ method, settings, tensors: native.tensors }, model);
+    const unpacked = method.packed.read(method.attach(model, settings), settings, packed);
+    const tensors = new Map([...native.tensors, ...unpacked.tensors]);
+    return checked({ method, settings: unpacked.settings, tensors }, model);
   }
-  const { config, checkpoint } = files.peft!;
   const paths = modulePaths(model);
+  if (files.kohya)
+    return lowRankContent(
+      await fromKohya(files.kohya, model.modules, model.backbone),
+      methodById('lora'),
+      model,
+    );
+  const { config, checkpoint } = files.peft!;
   const { fromFile } = taskPaths(model, taskOfConfig(config));
   const method = methodOfConfig(config);
   if (method.peft) {
@@ -300,10 +374,15 @@ async function contentOf(files: AdapterFolder, model: Model): Promise<Content> {
       model,
     );
   }
-  let content = withPaths(await fromPeft(config, checkpoint), fromFile);
-  const adapted = content.updates.map((u) => u.path);
-  if (generationOf(adapted, paths, model.backbone) === 'older')
-    content = fromOlder(content, paths, model.backbone);
+  return lowRankContent(withPaths(await fromPeft(config, checkpoint), fromFile), method, model);
+}
+
+/** Updates under either generation's names as the tensors of a method of LoRA's kind. */
+function lowRankContent(found: AdapterContent, method: Method, model: Model): Content {
+  const paths = modulePaths(model);
+  const adapted = found.updates.map((u) => u.path);
+  const older = generationOf(adapted, paths, model.backbone) === 'older';
+  const content = older ? fromOlder(found, paths, model.backbone) : found;
   checkKeys([...content.updates.map((u) => u.path), ...content.saved.keys()], paths);
   if (!content.updates.length)
     return { method: methodById('linear-probe'), settings: {}, tensors: content.saved };
@@ -331,6 +410,14 @@ function checked(content: Content, model: Model): Content {
       );
   }
   return content;
+}
+
+/** The setting of the samples' size, as the preprocessor or the run says; empty where neither does. */
+function sizeIn({ preprocessor, run }: AdapterFolder, model: Model): Settings {
+  const { unit } = model.backbone.size(model.config);
+  const key = sizeSetting[unit];
+  const value = unit === 'px' ? sideOf(preprocessor) : (run?.settings as JsonObject | undefined)?.[key];
+  return typeof value === 'number' ? { [key]: value } : {};
 }
 
 /** Side of the pictures that a preprocessor makes, where it makes squares. */

@@ -35,6 +35,17 @@ export interface Augmentation {
 /** One sample's tensors by the names of the backbone's inputs. */
 export type SampleValues = Readonly<Record<string, Float32Array | Uint32Array>>;
 
+/** What finds a sample again outside of the studio: the hash of its file, its text, or its tokens and what they are to say. */
+export type SampleRecord =
+  | { readonly sha256: string }
+  | { readonly text: string; readonly pair?: string }
+  | {
+      readonly ids: readonly number[];
+      readonly decoder?: readonly number[];
+      readonly targets: readonly number[];
+      readonly counted: readonly number[];
+    };
+
 /** Labelled samples of a data set, decoded and prepared for a backbone on demand. */
 export interface Dataset {
   readonly classes: readonly string[];
@@ -43,6 +54,8 @@ export interface Dataset {
   readonly hash: string;
   /** Samples by the backbone's own preprocessing; `size` is the side of a picture, the tokens of a text, the seconds of a sound. */
   load(samples: readonly number[], size: number, augmentation: Augmentation | null): Promise<SampleValues[]>;
+  /** For a run elsewhere; absent for data that cannot be taken there. */
+  record?(sample: number): Promise<SampleRecord>;
 }
 
 /** Wall clock and randomness come in, so that a session is a function of its inputs. */

@@ -157,6 +157,17 @@ export class Session {
   /** The frozen model as the method may question it. */
   readonly base: Base;
 
+  /** The values that training starts from. */
+  async startTensors(): Promise<Tensors> {
+    const { start, settings } = this.options;
+    const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+    for (const t of [...this.parameters, ...(this.attachment.buffers ?? [])]) {
+      const data = start?.get(t.name)?.data ?? (await startValue(t, settings.seed as number, this.base));
+      tensors.set(t.name, { shape: t.shape, data });
+    }
+    return tensors;
+  }
+
   /** Everything trained: the method's parameters and the head's. */
   get parameters(): AddedParameter[] {
     return trainedParameters(this.shape.model, this.attachment, this.classes, this.shape.task);

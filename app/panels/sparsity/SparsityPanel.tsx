@@ -11,6 +11,7 @@ import { count, percent } from '../../text/format.ts';
 import panel from '../panels.module.css';
 import { MaskMap } from './MaskMap.tsx';
 import { overlapOf, type Rectangle } from './pyramid.ts';
+import { Renewal } from './Renewal.tsx';
 import styles from './sparsity.module.css';
 
 /** Which weights a run trains: density by module, each mask down to single weights, and a brush. */
@@ -122,9 +123,10 @@ function Masks({ run, views }: { run: RunView; views: MaskView[] }) {
             </span>
           )}
         </div>
+        <Renewal run={run} views={views} open={open} disabled={busy || !canEdit} />
         {cost && (
           <p className={styles['what']} aria-live="polite" data-testid="mask-cost">
-            The edit took accuracy from {percent(cost.before.accuracy)} to {percent(cost.after.accuracy)} on{' '}
+            The change took accuracy from {percent(cost.before.accuracy)} to {percent(cost.after.accuracy)} on{' '}
             {count(cost.after.n)} pictures, before any further training.
           </p>
         )}

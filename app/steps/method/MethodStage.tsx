@@ -6,7 +6,8 @@ import { backboneOf, choose, formOf, methodOf, settingsOf, turn, usePlan } from 
 import { plural } from '../../text/format.ts';
 import { presetOf, targeted, toggleTarget } from '../../text/targets.ts';
 import { Network } from '../backbone/Network.tsx';
-import { LowRank } from './LowRank.tsx';
+import { Formula } from './Formula.tsx';
+import { MethodPicture } from './MethodPicture.tsx';
 import styles from './method.module.css';
 
 export function MethodStage() {
@@ -14,6 +15,8 @@ export function MethodStage() {
   const plan = usePlan();
   const backbone = backboneOf(catalogue, plan.backbone);
   const method = methodOf(catalogue, plan.method);
+  // Of this very plan where it works out, else of the method on a small transformer.
+  const picture = plan.estimate?.picture ?? method?.picture;
   const modules = formOf(catalogue, plan).find((s) => s.kind === 'modules');
   return (
     <div className={styles['stage']}>
@@ -26,6 +29,7 @@ export function MethodStage() {
       </ul>
       {backbone && method && modules && <Modules backbone={backbone} setting={modules} />}
       {backbone && method && !modules && <Places backbone={backbone} method={method} />}
+      {picture && <MethodPicture picture={picture} />}
     </div>
   );
 }
@@ -57,6 +61,11 @@ function MethodLine({
           {!possible && <em>Needs WebGPU.</em>}
         </span>
       </label>
+      {method.picture && method.picture.terms.length > 0 && (
+        <span className={styles['glance']}>
+          <Formula terms={method.picture.terms} side={28} />
+        </span>
+      )}
       {method.paper && (
         <a href={method.paper.url} target="_blank" rel="noreferrer">
           {method.paper.title}, {method.paper.year}
@@ -74,34 +83,29 @@ function Modules({ backbone, setting }: { backbone: BackboneCard; setting: Setti
   const targets = Array.isArray(value) ? value : [];
   const chosen = targeted(backbone, targets);
   const preset = presetOf(backbone, targets);
-  const rank = settings['r'];
-  const sample = chosen[Math.floor(chosen.length / 2)];
   return (
-    <>
-      <section className={styles['modules']} aria-label={setting.label}>
-        <div className={styles['head']}>
-          <h2>{setting.label}</h2>
-          <span data-testid="target-count">
-            {chosen.length} of {backbone.modules.length}
-          </span>
-          <Presets
-            backbone={backbone}
-            chosen={preset?.id ?? ''}
-            onChoose={(targets) => turn(setting.key, targets)}
-          />
-        </div>
-        <p className={styles['quiet']}>
-          Click a module to add or leave it. {chosen.length === 0 && 'With none, only the head learns.'}
-        </p>
-        <Network
+    <section className={styles['modules']} aria-label={setting.label}>
+      <div className={styles['head']}>
+        <h2>{setting.label}</h2>
+        <span data-testid="target-count">
+          {chosen.length} of {backbone.modules.length}
+        </span>
+        <Presets
           backbone={backbone}
-          targets={targets}
-          onToggle={(path) => turn(setting.key, toggleTarget(backbone, targets, path))}
+          chosen={preset?.id ?? ''}
+          onChoose={(targets) => turn(setting.key, targets)}
         />
-        <Names backbone={backbone} setting={setting} targets={targets} />
-      </section>
-      {typeof rank === 'number' && sample && <LowRank module={sample} rank={rank} />}
-    </>
+      </div>
+      <p className={styles['quiet']}>
+        Click a module to add or leave it. {chosen.length === 0 && 'With none, only the head learns.'}
+      </p>
+      <Network
+        backbone={backbone}
+        targets={targets}
+        onToggle={(path) => turn(setting.key, toggleTarget(backbone, targets, path))}
+      />
+      <Names backbone={backbone} setting={setting} targets={targets} />
+    </section>
   );
 }
 

@@ -2,7 +2,7 @@ import type { Report, RunView } from '../../../workers/protocol.ts';
 import { Button } from '../../parts/Button.tsx';
 import { ErrorNote } from '../../parts/ErrorNote.tsx';
 import { hasResult, isActive, loadResult, selectedRun, useRuns } from '../../stores/runs.ts';
-import { go } from '../../stores/view.ts';
+import { go, showPanel } from '../../stores/view.ts';
 import { stateWord } from '../../text/runState.ts';
 import { Understood } from '../data/Understood.tsx';
 import { ClassTable } from './ClassTable.tsx';
@@ -43,17 +43,35 @@ function Result({ run }: { run: RunView }) {
     <div className={styles['stage']}>
       <Understood kind="adapter" />
       <Headline run={run} report={ready ? report : null} />
-      {report && !ready && (
+      {report && !ready && !run.headless && (
         <ErrorNote error={report} tone={run.state === 'imported' ? 'warning' : 'error'}>
           <Button size="small" onClick={() => void loadResult(run.id)}>
             Try again
           </Button>
         </ErrorNote>
       )}
-      <TryIt run={run} />
-      {!report && <p className={styles['quiet']}>Scoring the held-out pictures.</p>}
+      {run.headless ? <Headless run={run} /> : <TryIt run={run} />}
+      {!report && !run.headless && <p className={styles['quiet']}>Scoring the held-out pictures.</p>}
       {ready && <Details run={run} report={report} />}
     </div>
+  );
+}
+
+/** An adapter alone: what can be done with it stands elsewhere. */
+function Headless({ run }: { run: RunView }) {
+  return (
+    <section aria-label="What it is" data-testid="headless">
+      <p className={styles['lead']}>
+        This file holds an adapter and no head, so it names no classes and cannot be tried on a picture.
+      </p>
+      <p className={styles['quiet']}>
+        The Rank panel draws its updates and cuts them to lower ranks, the Merge panel adds it to another
+        adapter of its backbone, and Download writes it as PEFT’s files.
+      </p>
+      <div>
+        <Button onClick={() => showPanel('rank')}>Draw {run.name}</Button>
+      </div>
+    </section>
   );
 }
 

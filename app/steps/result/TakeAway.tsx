@@ -26,7 +26,7 @@ export function TakeAway() {
   return (
     <div className={styles['take']}>
       <Adapter run={run} />
-      <WholeModel run={run} />
+      {!run.headless && <WholeModel run={run} />}
       <Lines run={run} />
       <Check run={run} />
     </div>

@@ -214,7 +214,9 @@ export class Model<C = unknown> implements ModelDescription {
 
   /** A bias that is there in one block and not in another was lost: without it the model would compute something else. */
   private refuseGaps(absent: ReadonlySet<string>, read: ReadonlyMap<string, Tensor>): void {
-    const kind = (path: string) => path.replace(/\.\d+(?=\.)/g, '.*');
+    // Neighbours in a list may be of different kinds, such as a convolution and its norm: their weights tell.
+    const axes = (path: string) => read.get(path.replace(/bias$/, 'weight'))?.shape.length;
+    const kind = (path: string) => `${path.replace(/\.\d+(?=\.)/g, '.*')} ${axes(path)}`;
     const known = new Set([...read.keys()].map(kind));
     for (const path of absent) {
       if (!path.endsWith('.bias') || !known.has(kind(path))) continue;

@@ -1,4 +1,4 @@
-import { add, maxPool2d, mean, nchwToNhwc, type Tensor } from '../../gpu-shaders/index.ts';
+import { add, maxPool2d, mean, nchwToNhwc, relu, type Tensor } from '../../gpu-shaders/index.ts';
 import type { JsonObject } from '../checkpoints/folder.ts';
 import type { Scope } from '../scope.ts';
 import { type Backbone, ConfigError, linearHead, pictureInput } from './backbone.ts';
@@ -13,6 +13,7 @@ export interface ResNetConfig {
   early: boolean;
   /** Stride of the first stage. */
   firstStride: number;
+  /** Of the stem and behind each sum; those inside blocks are ReLU whatever the configuration says. */
   activation: Activation;
 }
 
@@ -100,21 +101,28 @@ function convolved(scope: Scope, x: Tensor, options: { stride?: number; padding?
 }
 
 /** The sum before the last activation: of the convolutions and of x, which is projected where the shape changes. */
-function block(layers: Scope, index: number, x: Tensor, stride: number, config: ResNetConfig): Tensor {
+function block(
+  layers: Scope,
+  index: number,
+  x: Tensor,
+  stride: number,
+  { bottleneck, early }: ResNetConfig,
+): Tensor {
   const scope = layers.child(index);
-  const body = () => (config.bottleneck ? bottleneck : basic)(scope.child('layer'), x, stride, config);
+  const layer = scope.child('layer');
+  const body = () => (bottleneck ? narrowed(layer, x, stride, early) : basic(layer, x, stride));
   if (!scope.has('shortcut.convolution.weight')) return layers.residual(x, `${index}`, 'conv', body);
   return add(body(), convolved(scope.child('shortcut'), x, { stride }));
 }
 
-function basic(scope: Scope, x: Tensor, stride: number, { activation }: ResNetConfig): Tensor {
-  const h = activation(convolved(scope.child(0), x, { stride, padding: 1 }));
+function basic(scope: Scope, x: Tensor, stride: number): Tensor {
+  const h = relu(convolved(scope.child(0), x, { stride, padding: 1 }));
   return convolved(scope.child(1), h, { padding: 1 });
 }
 
-function bottleneck(scope: Scope, x: Tensor, stride: number, { activation, early }: ResNetConfig): Tensor {
-  const narrow = activation(convolved(scope.child(0), x, { stride: early ? stride : 1 }));
-  const h = activation(convolved(scope.child(1), narrow, { stride: early ? 1 : stride, padding: 1 }));
+function narrowed(scope: Scope, x: Tensor, stride: number, early: boolean): Tensor {
+  const narrow = relu(convolved(scope.child(0), x, { stride: early ? stride : 1 }));
+  const h = relu(convolved(scope.child(1), narrow, { stride: early ? 1 : stride, padding: 1 }));
   return convolved(scope.child(2), h, {});
 }
 

@@ -329,7 +329,7 @@ def write_mobile_sam() -> None:
             model.neck = nn.Sequential(
                 nn.Conv2d(width, neck, 1, bias=False), LayerNorm2d(neck), nn.Conv2d(neck, neck, 3, padding=1, bias=False), LayerNorm2d(neck)
             )
-            return model.eval()
+            return model
 
         def forward(model: nn.Module, inputs: Inputs) -> Outputs:
             x = inputs["pixel_values"]
@@ -338,6 +338,8 @@ def write_mobile_sam() -> None:
             if x.shape[-1] != encoder.img_size:
                 encoder = build(x.shape[-1])
                 encoder.load_state_dict(model.image_encoder.state_dict())
+                # Here it looks its attention biases up, so not before it has them.
+                encoder.eval()
             y = encoder.patch_embed(x)
             for layer in encoder.layers:
                 y = layer(y)

@@ -1,0 +1,4 @@
+import { convolutionFixtures } from './imageFixtures.ts';
+import { holdsToPyTorch } from './imageParity.ts';
+
+holdsToPyTorch(convolutionFixtures);

@@ -1,0 +1,4 @@
+import { transformerFixtures } from './imageFixtures.ts';
+import { holdsToPyTorch } from './imageParity.ts';
+
+holdsToPyTorch(transformerFixtures);

@@ -1,0 +1,4 @@
+import { windowFixtures } from './imageFixtures.ts';
+import { holdsToPyTorch } from './imageParity.ts';
+
+holdsToPyTorch(windowFixtures);

@@ -30,3 +30,22 @@ export function lazySource(size: number, load: () => Promise<Uint8Array>): ByteS
     },
   };
 }
+
+/** Sources one after another as one. */
+export function concatenated(parts: readonly ByteSource[]): ByteSource {
+  const size = parts.reduce((sum, part) => sum + part.size, 0);
+  return {
+    size,
+    async read(begin, end) {
+      const out = new Uint8Array(end - begin);
+      let at = 0;
+      for (const part of parts) {
+        const from = Math.max(begin, at);
+        const to = Math.min(end, at + part.size);
+        if (from < to) out.set(await part.read(from - at, to - at), from - begin);
+        at += part.size;
+      }
+      return out;
+    },
+  };
+}

@@ -15,8 +15,8 @@ import { openGpu } from './gpu.ts';
 const fixtures = 'tools/reference/fixtures';
 const gpu = openGpu();
 
-/** The samples of a fixture, in its order. */
-async function datasetOf(file: Checkpoint, classes: number): Promise<Dataset> {
+/** The samples of a fixture, in its order, with more padding behind them where `more` asks for it. */
+async function datasetOf(file: Checkpoint, classes: number, more = 0): Promise<Dataset> {
   const [count, length] = file.info('ids').shape;
   const named = ['ids', 'mask', 'targets', 'counted', 'decoder_ids'].filter((name) => file.has(name));
   const values = await Promise.all(
@@ -26,9 +26,14 @@ async function datasetOf(file: Checkpoint, classes: number): Promise<Dataset> {
       return [name, all] as const;
     }),
   );
+  const row = (all: Uint32Array | Float32Array, i: number) => {
+    const padded = new (all.constructor as typeof Uint32Array)(length + more);
+    padded.set(all.subarray(i * length, (i + 1) * length));
+    return padded;
+  };
   const sample = (i: number): SampleValues => ({
-    types: new Uint32Array(length),
-    ...Object.fromEntries(values.map(([name, all]) => [name, all.slice(i * length, (i + 1) * length)])),
+    types: new Uint32Array(length + more),
+    ...Object.fromEntries(values.map(([name, all]) => [name, row(all, i)])),
   });
   return {
     classes: Array.from({ length: classes }, (_, i) => `tag ${i}`),
@@ -127,3 +132,37 @@ test.each(cases.flatMap((c) => (['gpu', 'processor'] as const).map((place) => [c
     session.destroy();
   },
 );
+
+test('a method asks the frozen model about tokens, whatever the padding', async () => {
+  const file = await readSafetensors(
+    bytesSource(await readFile(`${fixtures}/language/causal-lm.safetensors`)),
+  );
+  const backbone = await openBackbone(`${fixtures}/llama-tiny`);
+  const method = methodById('lora');
+  const paths = ['model.layers.0.self_attn.q_proj', 'model.layers.1.mlp.down_proj'];
+  const asked = [];
+  for (const more of [0, 4]) {
+    const settings = { max_length: 12 + more, batch_size: 4, target_modules: paths };
+    const session = await Session.open({
+      gpu: await gpu,
+      files: new MemoryFiles(),
+      backboneHash: backbone.hash,
+      model: backbone.model,
+      method,
+      task: tasks.find((t) => t.id === 'causal-lm'),
+      settings: completeSettings(method, settings, defaultSettings(method, backbone.model, 12)),
+      dataset: await datasetOf(file, 0, more),
+      folder: `runs/${more}/checkpoints`,
+      report: () => {},
+    });
+    asked.push([await session.base.inputMoments(paths), await session.base.gradients(paths)]);
+    session.destroy();
+  }
+  for (const kind of [0, 1])
+    for (const path of paths) {
+      const [short, long] = asked.map((found) => found[kind].get(path)!);
+      const largest = Math.max(...short.map(Math.abs));
+      expect(largest).toBeGreaterThan(1e-5);
+      expect(Math.max(...short.map((v, i) => Math.abs(v - long[i]))) / largest).toBeLessThan(1e-5);
+    }
+});

@@ -1,23 +1,29 @@
 import {
+  broadcastTo,
   cast,
   compile,
   constant,
   copy,
   crossEntropy,
+  div,
   gradients,
   input,
   linear,
   matmul,
+  maximum,
   mul,
   reduceSum,
   reshape,
   type State,
   sizeOf,
+  slice,
   type Tensor,
 } from '../../gpu-shaders/index.ts';
+import { linearProbe } from '../../models/methods/linearProbe.ts';
 import { type Base, MethodError } from '../../models/methods/method.ts';
 import type { Model } from '../../models/model.ts';
-import { inputs } from '../../models/tasks/index.ts';
+import type { Interception } from '../../models/scope.ts';
+import { inputs, type Task } from '../../models/tasks/index.ts';
 import { stacked } from './batch.ts';
 import type { Dataset } from './ports.ts';
 import type { Probe } from './probe.ts';
@@ -34,6 +40,7 @@ export interface Ground {
   model: Model;
   dataset: Dataset;
   size: number;
+  task: Task;
   probe(): Probe;
 }
 
@@ -84,8 +91,8 @@ async function inParts(
 async function inputMoments(ground: Ground, paths: readonly string[]): Promise<Matrices> {
   const weights = input(inputs.weights, [PREFIX_BATCH]);
   const outputs: Record<string, Tensor> = {};
-  const rows: Record<string, number> = {};
-  ground.model.trace(ground.model.inputs(PREFIX_BATCH, ground.size), [
+  const read = ground.model.inputs(PREFIX_BATCH, ground.size);
+  ground.model.trace(read, [
     {
       layer({ path, kind, x, options }) {
         if (!paths.includes(path) || path in outputs) return null;
@@ -99,42 +106,62 @@ async function inputMoments(ground: Ground, paths: readonly string[]): Promise<M
           throw new MethodError(
             `The inputs of '${path}' have no second moment: only linear layers and 1×1 convolutions do.`,
           );
-        const perPicture = sizeOf(x.shape) / PREFIX_BATCH / x.shape.at(-1)!;
-        const flat = reshape(x, [PREFIX_BATCH * perPicture, x.shape.at(-1)!]);
+        const perSample = sizeOf(x.shape) / PREFIX_BATCH / x.shape.at(-1)!;
+        const flat = reshape(x, [PREFIX_BATCH * perSample, x.shape.at(-1)!]);
+        const counted = rowsThatCount(read.mask, weights, perSample);
         const weighted = reshape(
-          mul(
-            reshape(x, [PREFIX_BATCH, perPicture, x.shape.at(-1)!]),
-            reshape(weights, [PREFIX_BATCH, 1, 1]),
-          ),
+          mul(reshape(x, [PREFIX_BATCH, perSample, x.shape.at(-1)!]), counted),
           flat.shape,
         );
         outputs[path] = copy(matmul(weighted, flat, { ta: true }));
-        rows[path] = perPicture;
+        outputs[`${path}${ROWS}`] = copy(reduceSum(counted));
         return null;
       },
     },
   ]);
   const sums = await summed(ground, outputs);
-  const dataset = calibrationSamples(ground).length;
   return new Map(
-    [...sums].map(([path, m]) => [path, Float32Array.from(m, (v) => v / (dataset * rows[path]))]),
+    Object.keys(outputs).flatMap((path) => {
+      const rows = sums.get(`${path}${ROWS}`);
+      return rows ? [[path, Float32Array.from(sums.get(path)!, (v) => v / rows[0])] as const] : [];
+    }),
   );
 }
 
-/** d(mean cross-entropy)/dW under the probe's head: the head that training starts from is zero and would tell nothing. */
+/** Ends the name of an output that counts the rows of another. */
+const ROWS = '#rows';
+
+/** Weights [B, rows, 1]: of a text's rows those count that are tokens, not padding. */
+function rowsThatCount(mask: Tensor | undefined, weights: Tensor, perSample: number): Tensor {
+  const each = reshape(weights, [PREFIX_BATCH, 1, 1]);
+  return mask && mask.shape[1] === perSample
+    ? mul(reshape(mask, [PREFIX_BATCH, perSample, 1]), each)
+    : broadcastTo(each, [PREFIX_BATCH, perSample, 1]);
+}
+
+/** d(mean loss)/dW of the frozen model. */
 async function weightGradients(ground: Ground, paths: readonly string[]): Promise<Matrices> {
-  const { model, dataset } = ground;
   const leaves = new Map<string, Tensor>();
-  const { features } = model.trace(model.inputs(PREFIX_BATCH, ground.size), [
-    {
-      parameter(path, frozen) {
-        const module = path.replace(/\.weight$/, '');
-        if (module === path || !paths.includes(module)) return null;
-        if (!leaves.has(module)) leaves.set(module, copy(cast(frozen, 'f32')));
-        return leaves.get(module)!;
-      },
+  const open: Interception = {
+    parameter(path, frozen) {
+      const module = path.replace(/\.weight$/, '');
+      if (module === path || !paths.includes(module)) return null;
+      if (!leaves.has(module)) leaves.set(module, copy(cast(frozen, 'f32')));
+      return leaves.get(module)!;
     },
-  ]);
+  };
+  const loss = ground.task.targets(1).length ? tokenLoss(ground, open) : probeLoss(ground, open);
+  const found = gradients(loss, [...leaves.values()]);
+  const outputs = Object.fromEntries([...leaves.keys()].map((path, i) => [path, copy(found[i])]));
+  const sums = await summed(ground, outputs);
+  const count = calibrationSamples(ground).length;
+  return new Map([...sums].map(([path, m]) => [path, Float32Array.from(m, (v) => v / count)]));
+}
+
+/** Sum over the samples of the loss under the probe's head: the head that training starts from is zero and would tell nothing. */
+function probeLoss(ground: Ground, open: Interception): Tensor {
+  const { model, dataset } = ground;
+  const { features } = model.trace(model.inputs(PREFIX_BATCH, ground.size), [open]);
   const [w, b] = plainHead(ground.probe());
   const labels = input(inputs.labels, [PREFIX_BATCH], { dtype: 'u32' });
   const weights = input(inputs.weights, [PREFIX_BATCH]);
@@ -143,12 +170,20 @@ async function weightGradients(ground: Ground, paths: readonly string[]): Promis
     constant(w, [dataset.classes.length, features.shape[1]]),
     constant(b, [b.length]),
   );
-  const loss = reduceSum(crossEntropy(logits, labels, { weights }));
-  const found = gradients(loss, [...leaves.values()]);
-  const outputs = Object.fromEntries([...leaves.keys()].map((path, i) => [path, copy(found[i])]));
-  const sums = await summed(ground, outputs);
-  const count = calibrationSamples(ground).length;
-  return new Map([...sums].map(([path, m]) => [path, Float32Array.from(m, (v) => v / count)]));
+  return reduceSum(crossEntropy(logits, labels, { weights }));
+}
+
+/** Sum over the samples of a language model's loss, each the mean over its tokens. Throws `MethodError` for a new head. */
+function tokenLoss({ model, task, size }: Ground, open: Interception): Tensor {
+  if (task.head(model, 2).length)
+    throw new MethodError(
+      'The gradients of the frozen weights are all zero under a head that has learnt nothing yet. Choose weights by another criterion.',
+    );
+  const shape = { classes: 0, batch: PREFIX_BATCH, size, labelSmoothing: 0, training: false };
+  const { sums } = task.trace(model, linearProbe.attach(model, {}), shape, [open]);
+  const column = (i: number) => slice(sums!, [0, i], [PREFIX_BATCH, 1]);
+  const weights = reshape(input(inputs.weights, [PREFIX_BATCH]), [PREFIX_BATCH, 1]);
+  return reduceSum(mul(div(column(0), maximum(column(2), 1)), weights));
 }
 
 /** The probe's head on features as they come, its standardisation folded in. */
@@ -177,7 +212,8 @@ async function summed(ground: Ground, outputs: Record<string, Tensor>): Promise<
   const samples = calibrationSamples(ground);
   for (let from = 0; from < samples.length; from += PREFIX_BATCH) {
     const batch = samples.slice(from, from + PREFIX_BATCH);
-    const values = stacked(model.sampleInputs(size), await dataset.load(batch, size, null), PREFIX_BATCH);
+    const sample = [...model.sampleInputs(size), ...ground.task.targets(size)];
+    const values = stacked(sample, await dataset.load(batch, size, null), PREFIX_BATCH);
     for (const [name, { data }] of Object.entries(values)) if (program.input(name)) program.write(name, data);
     const filled = Array.from({ length: PREFIX_BATCH }, (_, i) => batch[i] ?? batch[0]);
     program.write(

@@ -78,7 +78,14 @@ export class Session {
     this.classes = shape.classes;
     const { model, dataset, settings } = options;
     const size = model.sizeIn(settings);
-    this.base = groundwork({ state, model, dataset, size, probe: () => this.probe() });
+    this.base = groundwork({
+      state,
+      model,
+      dataset,
+      size,
+      task: taskOf(shape),
+      probe: () => this.probe(),
+    });
   }
 
   /** Uploads the frozen weights, compiles, and computes or reads the frozen features. */

@@ -3,7 +3,8 @@ import { locate } from '../backbones/names.ts';
 import type { HuggingFaceFolder } from '../checkpoints/folder.ts';
 import type { Checkpoint } from '../checkpoints/safetensors.ts';
 import type { AttentionCard, BranchCard, ModuleCard } from '../describe.ts';
-import type { ModelDescription } from '../methods/method.ts';
+import { addProduct } from '../methods/merge.ts';
+import type { LowRankUpdate, ModelDescription } from '../methods/method.ts';
 import { type Interception, Scope, type Weights } from '../scope.ts';
 import type { Conditions, DenoiserInputs, LatentShape } from './denoiser.ts';
 import { type AnyDenoiser, denoiserFor } from './index.ts';
@@ -17,12 +18,23 @@ interface Naming {
 
 const asOnDisk: Naming = { diskName: (path) => path, basePrefix: '' };
 
-/** Frozen weights of a diffusers checkpoint by their path. */
+/** Frozen weights of a diffusers checkpoint by their path; `merged` stand in for those that an adapter changed. */
 export class DiffusersWeights {
   constructor(
     readonly checkpoint: Checkpoint,
     private readonly naming: Naming = asOnDisk,
+    private readonly merged: ReadonlyMap<string, Float32Array> = new Map(),
   ) {}
+
+  /** The same weights with low-rank updates folded in. */
+  async withUpdates(updates: readonly LowRankUpdate[]): Promise<DiffusersWeights> {
+    const merged = new Map(this.merged);
+    for (const update of updates) {
+      const path = `${update.path}.weight`;
+      merged.set(path, addProduct(merged.get(path) ?? (await this.f32(path)), update));
+    }
+    return new DiffusersWeights(this.checkpoint, this.naming, merged);
+  }
 
   has(path: string): boolean {
     return locate(this.checkpoint, this.naming, path) !== undefined;
@@ -44,11 +56,14 @@ export class DiffusersWeights {
   /** The frozen value of a parameter in the type that `traced` gave it. */
   async load(path: string): Promise<Float32Array | Uint8Array> {
     const name = this.nameOf(path);
+    const merged = this.merged.get(path);
+    if (merged) return merged;
     return this.isHalf(name) ? this.checkpoint.bytes(name) : this.checkpoint.f32(name);
   }
 
+  /** The frozen value of a parameter, widened to f32. */
   async f32(path: string): Promise<Float32Array> {
-    return this.checkpoint.f32(this.nameOf(path));
+    return this.merged.get(path) ?? this.checkpoint.f32(this.nameOf(path));
   }
 
   private parameter(path: string): Tensor {
@@ -56,7 +71,8 @@ export class DiffusersWeights {
     const { shape } = this.checkpoint.info(name);
     // Older autoencoders hold their attention's projections as 1×1 convolutions.
     const flat = /attentions\.0\.(query|key|value|proj_attn)\.weight$/.test(name) ? shape.slice(0, 2) : shape;
-    return parameter(path, flat, { dtype: this.isHalf(name) ? 'f16' : 'f32' });
+    const half = this.isHalf(name) && !this.merged.has(path);
+    return parameter(path, flat, { dtype: half ? 'f16' : 'f32' });
   }
 
   private isHalf(name: string): boolean {
@@ -88,14 +104,12 @@ export class DenoiserModel implements ModelDescription {
   readonly norms: { path: string; block: number }[] = [];
   readonly parameters: readonly { path: string; shape: readonly number[]; block: number }[];
   readonly parameterCount: number;
-  readonly weights: DiffusersWeights;
 
   constructor(
     readonly denoiser: AnyDenoiser,
     readonly config: unknown,
-    readonly checkpoint: Checkpoint,
+    readonly weights: DiffusersWeights,
   ) {
-    this.weights = new DiffusersWeights(checkpoint);
     this.parameters = this.survey();
     this.parameterCount = this.parameters.reduce((n, { shape }) => n + sizeOf(shape), 0);
   }
@@ -128,6 +142,11 @@ export class DenoiserModel implements ModelDescription {
   trace(inputs: DenoiserInputs, interceptions: readonly Interception[] = []): Tensor {
     const scope = new Scope({ weights: this.weights.traced(), interceptions });
     return this.denoiser.forward(scope, inputs, this.config);
+  }
+
+  /** This denoiser with low-rank updates folded into its weights. */
+  async adapted(updates: readonly LowRankUpdate[]): Promise<DenoiserModel> {
+    return new DenoiserModel(this.denoiser, this.config, await this.weights.withUpdates(updates));
   }
 
   /** Traces once: lists the places where methods may attach, and gives the parameters that are read. */
@@ -170,7 +189,7 @@ export class DenoiserModel implements ModelDescription {
 /** A denoiser's folder, ready to trace. Throws `ConfigError` or `CheckpointError`. */
 export function openDenoiser({ config, checkpoint }: HuggingFaceFolder): DenoiserModel {
   const denoiser = denoiserFor(config);
-  return new DenoiserModel(denoiser, denoiser.configure(config), checkpoint);
+  return new DenoiserModel(denoiser, denoiser.configure(config), new DiffusersWeights(checkpoint));
 }
 
 /** An autoencoder's folder, ready to trace. */

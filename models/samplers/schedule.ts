@@ -88,7 +88,7 @@ function readDdpm(config: JsonObject): DdpmSchedule {
   });
   const betas = readBetas(config);
   let bar = 1;
-  let bars = betas.map((beta) => {
+  let bars: Float64Array = betas.map((beta) => {
     bar *= 1 - beta;
     return bar;
   });

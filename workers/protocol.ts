@@ -126,6 +126,8 @@ export interface Studio {
   undoDatasetEdit(id: string): Promise<DatasetView>;
   /** Adds one captured picture or sound to a class of a data set, which is made when `id` is null. */
   addSample(id: string | null, className: string, sample: Blob): Promise<DatasetView>;
+  /** Adds what a microphone heard, mono samples in -1..1 at `rate` a second, as `addSample`. */
+  addSound(id: string | null, className: string, samples: Float32Array, rate: number): Promise<DatasetView>;
   removeDataset(id: string): Promise<void>;
   restoreDataset(id: string): Promise<DatasetView>;
   thumbnails(id: string, classIndex: number, from: number, count: number): Promise<Thumbnail[]>;
@@ -180,6 +182,8 @@ export interface Studio {
   exportOnnx(run: string): Promise<ModelDownload>;
   /** The same as a Hugging Face folder in a zip. Refuses a method that cannot be merged, with the reason. */
   exportMerged(run: string): Promise<ModelDownload>;
+  /** A folder, as a zip, that repeats the run on another machine with PEFT; `withBase` brings the frozen weights along. */
+  exportElsewhere(run: string, options: { withBase: boolean }): Promise<ModelDownload>;
   /** What several adapters of one backbone would be, added with weights; `rank` cuts what is of low rank. */
   previewMerge(parts: MergePart[], rank: number | null): Promise<MergePreview>;
   /** Writes that sum as an adapter, or merged into the backbone. */

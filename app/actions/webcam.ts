@@ -1,4 +1,4 @@
-import { useCapture } from '../steps/data/capture.ts';
+import { openCapture } from '../steps/data/capture.ts';
 import { go } from '../stores/view.ts';
 import type { Action } from './types.ts';
 
@@ -10,6 +10,6 @@ export const action: Action = {
   when: ({ ready }) => ready,
   perform: () => {
     go('data');
-    useCapture.setState({ open: true });
+    openCapture('image');
   },
 };

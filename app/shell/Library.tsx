@@ -21,7 +21,7 @@ import { isFinished, showComparison } from '../stores/compare.ts';
 import { removeDataset, useData } from '../stores/data.ts';
 import { litRun, useHover } from '../stores/hover.ts';
 import { useMachine } from '../stores/machine.ts';
-import { choose, usePlan } from '../stores/plan.ts';
+import { choose, chooseDataset, usePlan } from '../stores/plan.ts';
 import { canResume, hasResult, remove, rename, resume, select, useRuns } from '../stores/runs.ts';
 import { go, useView } from '../stores/view.ts';
 import { bytes, moment, percent, plural } from '../text/format.ts';
@@ -236,7 +236,7 @@ function Datasets({ filter }: { filter: string }) {
             className={styles['open']}
             aria-current={d.id === current || undefined}
             onClick={() => {
-              choose({ dataset: d.id });
+              chooseDataset(d);
               go('data');
             }}
           >

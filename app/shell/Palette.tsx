@@ -6,7 +6,7 @@ import type { Action } from '../actions/types.ts';
 import { Dialog } from '../parts/Overlays.tsx';
 import parts from '../parts/parts.module.css';
 import { useData } from '../stores/data.ts';
-import { choose } from '../stores/plan.ts';
+import { chooseDataset } from '../stores/plan.ts';
 import { hasResult, select, useRuns } from '../stores/runs.ts';
 import { go, useView } from '../stores/view.ts';
 import { stateWord } from '../text/runState.ts';
@@ -90,7 +90,7 @@ function Lines() {
                 value={`${d.name} ${d.id}`}
                 onSelect={() => {
                   close();
-                  choose({ dataset: d.id });
+                  chooseDataset(d);
                   go('data');
                 }}
               >

@@ -10,7 +10,7 @@ import type {
 import { asStudioError, engine } from './connection.ts';
 import { note } from './log.ts';
 import { setJob, useMachine } from './machine.ts';
-import { choose } from './plan.ts';
+import { choose, chooseDataset } from './plan.ts';
 import { takeRun } from './runs.ts';
 import { go } from './view.ts';
 
@@ -89,7 +89,7 @@ export async function take(files: DroppedFile[]): Promise<void> {
 
 export function openDataset(dataset: DatasetView): void {
   putDataset(dataset);
-  choose({ dataset: dataset.id });
+  chooseDataset(dataset);
 }
 
 export async function openSample(id: string): Promise<void> {
@@ -127,6 +127,18 @@ export async function addSample(
   return dataset;
 }
 
+/** Adds what the microphone heard, as `addSample`. */
+export async function addSound(
+  id: string | null,
+  className: string,
+  samples: Float32Array,
+  rate: number,
+): Promise<DatasetView | null> {
+  const dataset = await guarded(() => engine().addSound(id, className, samples, rate));
+  if (dataset) openDataset(dataset);
+  return dataset;
+}
+
 /** Removes a data set; returns what puts it back. */
 export async function removeDataset(id: string): Promise<(() => Promise<void>) | null> {
   const done = await guarded(async () => {
@@ -136,7 +148,8 @@ export async function removeDataset(id: string): Promise<(() => Promise<void>) |
   if (!done) return null;
   const left = useData.getState().datasets.filter((d) => d.id !== id);
   useData.setState({ datasets: left, understood: null });
-  choose({ dataset: left[0]?.id ?? null });
+  if (left[0]) chooseDataset(left[0]);
+  else choose({ dataset: null });
   return async () => {
     const dataset = await guarded(() => engine().restoreDataset(id));
     if (dataset) openDataset(dataset);

@@ -76,6 +76,9 @@ export class FakeDatasets {
     this.sets.set(id, kept);
     return clone(kept.at(-1)!);
   }
+  async addSound(id: string | null, className: string) {
+    return this.addSample(id, className);
+  }
   async original(): Promise<Blob> {
     return picture(0, 0);
   }

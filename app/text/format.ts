@@ -4,6 +4,16 @@ const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
 export const count = (n: number): string => grouped.format(n);
 
+/** What one sample of a kind of data set is called. */
+export const sampleNoun = { image: 'image', audio: 'sound', text: 'text' } as const;
+
+/** 0.52 → `0.5 s`, 75 → `1:15`. */
+export function length(seconds: number): string {
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
+}
+
 /** `1 image`, `2 images`. */
 export const plural = (n: number, one: string, many = `${one}s`): string =>
   `${count(n)} ${n === 1 ? one : many}`;

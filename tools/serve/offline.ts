@@ -101,7 +101,8 @@ function fileLists(outDir: string): Build {
     // Weights keep their folder's name in the build: see `assetFileNames` in vite.config.ts.
     if (path.startsWith('assets/weights/')) return path.includes(`/${manifest.default}/`) ? 'later' : 'onUse';
     if (/\.(wasm|mjs|onnx|safetensors)$/.test(path)) return path.includes('ort-') ? 'onUse' : 'later';
-    return path.startsWith('samples/') ? 'later' : 'shell';
+    // Decoders of sounds: see models/data/audio/codecs.
+    return path.startsWith('samples/') || /Codec-[\w-]+\.js$/.test(path) ? 'later' : 'shell';
   };
   return {
     version: hash.digest('hex').slice(0, 16),

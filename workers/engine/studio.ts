@@ -1,4 +1,5 @@
 import { NoGpuError } from '../../gpu-shaders/index.ts';
+import { encodeWav } from '../../models/data/audio/wav.ts';
 import { cardOf, methodById, methods } from '../../models/methods/index.ts';
 import { defaultBackbone } from '../../models/weights/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
@@ -165,6 +166,10 @@ export class Engine implements Studio {
     return (await this.#ready()).datasets.addSample(id, className, sample);
   }
 
+  addSound(id: string | null, className: string, samples: Float32Array, rate: number): Promise<DatasetView> {
+    return this.addSample(id, className, new Blob([encodeWav(samples, rate) as BlobPart]));
+  }
+
   async removeDataset(id: string): Promise<void> {
     return (await this.#ready()).datasets.remove(id);
   }
@@ -282,6 +287,10 @@ export class Engine implements Studio {
 
   async exportOnnx(run: string): Promise<ModelDownload> {
     return (await this.#ready()).results.exportOnnx(run);
+  }
+
+  async exportElsewhere(run: string, options: { withBase: boolean }): Promise<ModelDownload> {
+    return (await this.#ready()).results.exportElsewhere(run, options);
   }
 
   async exportMerged(run: string): Promise<ModelDownload> {

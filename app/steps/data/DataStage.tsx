@@ -1,4 +1,4 @@
-import { FileUp, FolderUp, Plus, Undo2, Video } from 'lucide-react';
+import { FileUp, FolderUp, Mic, Plus, Undo2, Video } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import type { DatasetView, Rejected } from '../../../workers/protocol.ts';
 import { perform } from '../../actions/index.ts';
@@ -12,10 +12,11 @@ import { edit, undoEdit, useData } from '../../stores/data.ts';
 import { useMachine } from '../../stores/machine.ts';
 import { usePlan } from '../../stores/plan.ts';
 import { csv } from '../../text/csv.ts';
-import { bytes, plural } from '../../text/format.ts';
-import { useCapture } from './capture.ts';
+import { bytes, plural, sampleNoun } from '../../text/format.ts';
+import { openCapture, useCapture } from './capture.ts';
 import styles from './data.module.css';
 import { Invitation } from './Invitation.tsx';
+import { Microphone } from './Microphone.tsx';
 import { NeighbourChip } from './NeighbourChip.tsx';
 import { SplitEditor } from './SplitEditor.tsx';
 import { Understood } from './Understood.tsx';
@@ -26,10 +27,11 @@ export function DataStage() {
   const chosen = usePlan((s) => s.dataset);
   const shown = useData((s) => s.datasets.find((d) => d.id === chosen) ?? null);
   const capturing = useCapture((s) => s.open);
+  const device = useCapture((s) => s.device);
   return (
     <div className={styles['stage']}>
       <Messages />
-      {capturing && <Webcam dataset={shown} />}
+      {capturing && (device === 'microphone' ? <Microphone dataset={shown} /> : <Webcam dataset={shown} />)}
       {shown ? <Dataset key={shown.id} dataset={shown} /> : !capturing && <Invitation />}
     </div>
   );
@@ -67,7 +69,7 @@ function NothingFound() {
           name: 'NothingFound',
           message: understood.sentence,
           advice:
-            'Pictures are taken as one folder a class, as a zip of that, or with a CSV of file and label.',
+            'Pictures and sounds are taken as one folder a class, as a zip of that, or with a CSV of file and label.',
         }}
         onDismiss={() => useData.setState({ understood: null })}
       />
@@ -88,8 +90,8 @@ function Dataset({ dataset }: { dataset: DatasetView }) {
         <div className={styles['title']}>
           <h1 data-testid="dataset-name">{dataset.name}</h1>
           <p>
-            {plural(images, 'image')} in {plural(dataset.classes.length, 'class', 'classes')},{' '}
-            {bytes(dataset.bytes)}
+            {plural(images, sampleNoun[dataset.kind])} in {plural(dataset.classes.length, 'class', 'classes')}
+            , {bytes(dataset.bytes)}
           </p>
           <NeighbourChip dataset={dataset} />
         </div>
@@ -100,9 +102,12 @@ function Dataset({ dataset }: { dataset: DatasetView }) {
           <Button size="small" onClick={() => perform('open-files')}>
             <FileUp aria-hidden /> Files
           </Button>
-          <Button size="small" onClick={() => useCapture.setState({ open: true })}>
-            <Video aria-hidden /> Webcam
-          </Button>
+          {dataset.kind !== 'text' && (
+            <Button size="small" onClick={() => openCapture(dataset.kind)}>
+              {dataset.kind === 'audio' ? <Mic aria-hidden /> : <Video aria-hidden />}
+              {dataset.kind === 'audio' ? 'Microphone' : 'Webcam'}
+            </Button>
+          )}
           <Button
             size="small"
             onClick={() => void edit(dataset.id, { kind: 'add-class', name: freshName(dataset) })}

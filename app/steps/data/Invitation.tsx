@@ -1,4 +1,4 @@
-import { FileUp, FolderUp, Video } from 'lucide-react';
+import { FileUp, FolderUp, Mic, Video } from 'lucide-react';
 import { perform } from '../../actions/index.ts';
 import { Button } from '../../parts/Button.tsx';
 import { openSample } from '../../stores/data.ts';
@@ -7,7 +7,7 @@ import { backboneOf, formOf, settingsOf, usePlan } from '../../stores/plan.ts';
 import { count } from '../../text/format.ts';
 import { targeted } from '../../text/targets.ts';
 import { Network } from '../backbone/Network.tsx';
-import { useCapture } from './capture.ts';
+import { openCapture } from './capture.ts';
 import styles from './data.module.css';
 
 const nouns = { image: 'pictures', audio: 'sounds', text: 'texts' } as const;
@@ -19,7 +19,7 @@ export function Invitation() {
   return (
     <div className={styles['invitation']}>
       <div className={styles['invite']} data-testid="invitation">
-        <h1>Drop a folder of pictures{samples.length > 0 ? ', or try this one.' : '.'}</h1>
+        <h1>Drop a folder of pictures or sounds{samples.length > 0 ? ', or try one of these.' : '.'}</h1>
         <p>
           One folder a class. A zip, loose files with a CSV of labels, or an adapter made here work too.
           Nothing leaves this machine.
@@ -31,8 +31,11 @@ export function Invitation() {
           <Button onClick={() => perform('open-files')}>
             <FileUp aria-hidden /> Choose files
           </Button>
-          <Button onClick={() => useCapture.setState({ open: true })}>
+          <Button onClick={() => openCapture('image')}>
             <Video aria-hidden /> Webcam
+          </Button>
+          <Button onClick={() => openCapture('audio')}>
+            <Mic aria-hidden /> Microphone
           </Button>
         </div>
       </div>
@@ -47,7 +50,7 @@ export function Invitation() {
               </p>
             </div>
             <Button
-              look="primary"
+              {...(sample === samples[0] && { look: 'primary' })}
               data-testid={`sample-${sample.id}`}
               aria-disabled={status !== 'ready'}
               onClick={() => void openSample(sample.id)}

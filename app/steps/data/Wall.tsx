@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { MoreHorizontal, Trash2, Video, X } from 'lucide-react';
+import { Mic, MoreHorizontal, Trash2, Video, X } from 'lucide-react';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { DatasetView } from '../../../workers/protocol.ts';
 import { undoable } from '../../actions/undoable.ts';
@@ -10,10 +10,11 @@ import { Menu } from '../../parts/Overlays.tsx';
 import { edit, undoEdit } from '../../stores/data.ts';
 import { lightsClass, litClass, pinClass, useHover } from '../../stores/hover.ts';
 import { classColour } from '../../text/colour.ts';
-import { count, plural } from '../../text/format.ts';
-import { useCapture } from './capture.ts';
+import { count, length, plural, sampleNoun } from '../../text/format.ts';
+import { openCapture } from './capture.ts';
 import styles from './data.module.css';
-import { useThumbs } from './thumbs.ts';
+import { play, usePlayer } from './player.ts';
+import { type Thumb, useThumbs } from './thumbs.ts';
 import { columnsIn, GAP, HEAD_HEIGHT, sideIn, type WallRow, wallRows } from './wall.ts';
 
 interface Props {
@@ -127,7 +128,7 @@ function ClassHead({ dataset, row, open, onToggle, chosen, onChoose }: HeadProps
         style={{ fontWeight: 600, maxWidth: '16em' }}
         onCommit={(name) => void edit(dataset.id, { kind: 'rename-class', index: c.index, name })}
       />
-      <span className={styles['classCount']}>{plural(images, 'image')}</span>
+      <span className={styles['classCount']}>{plural(images, sampleNoun[dataset.kind])}</span>
       <SplitBar counts={c.counts} />
       {(hidden > 0 || open) && (
         <button type="button" className={styles['textButton']} onClick={onToggle} aria-expanded={open}>
@@ -144,8 +145,8 @@ function ClassHead({ dataset, row, open, onToggle, chosen, onChoose }: HeadProps
         entries={[
           {
             label: 'Capture into it',
-            icon: <Video aria-hidden />,
-            perform: () => useCapture.setState({ open: true, className: c.name }),
+            icon: dataset.kind === 'audio' ? <Mic aria-hidden /> : <Video aria-hidden />,
+            perform: () => openCapture(dataset.kind, c.name),
           },
           {
             label: 'Drop this class',
@@ -197,14 +198,19 @@ function Pictures({ dataset, row, side }: PicturesProps) {
           <li key={i} style={{ width: side, height: side }} data-split={thumb?.split}>
             {thumb && (
               <>
-                <img
-                  src={thumb.url}
-                  alt={`${row.class.name}, ${thumb.split}`}
-                  title={`${thumb.path} (${thumb.split})`}
-                  draggable={false}
-                />
+                {thumb.seconds === null ? (
+                  <img
+                    src={thumb.url}
+                    alt={`${row.class.name}, ${thumb.split}`}
+                    title={`${thumb.path} (${thumb.split})`}
+                    draggable={false}
+                  />
+                ) : (
+                  <Spectrogram dataset={dataset} thumb={thumb} seconds={thumb.seconds} />
+                )}
                 <button
                   type="button"
+                  className={styles['remove']}
                   aria-label={`Remove ${thumb.path}`}
                   title="Remove"
                   onClick={() => void drop()}
@@ -217,5 +223,23 @@ function Pictures({ dataset, row, side }: PicturesProps) {
         );
       })}
     </ul>
+  );
+}
+
+/** A sound as its spectrogram; pressing it plays it, and stops it again. */
+function Spectrogram({ dataset, thumb, seconds }: { dataset: DatasetView; thumb: Thumb; seconds: number }) {
+  const playing = usePlayer((s) => s.dataset === dataset.id && s.sample === thumb.sample);
+  return (
+    <button
+      type="button"
+      className={styles['sound']}
+      aria-pressed={playing}
+      aria-label={`Play ${thumb.path}, ${length(seconds)}`}
+      title={`${thumb.path} (${thumb.split}, ${length(seconds)})`}
+      onClick={() => void play(dataset.id, thumb.sample)}
+    >
+      <img src={thumb.url} alt="" draggable={false} />
+      <span>{length(seconds)}</span>
+    </button>
   );
 }

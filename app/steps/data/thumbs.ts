@@ -6,6 +6,8 @@ export interface Thumb {
   sample: number;
   path: string;
   split: Split;
+  /** How long a sound lasts; null for a picture. */
+  seconds: number | null;
   url: string;
 }
 

@@ -5,15 +5,24 @@ import { Button } from '../../parts/Button.tsx';
 import { ErrorNote } from '../../parts/ErrorNote.tsx';
 import { useBlobUrl } from '../../parts/hooks.ts';
 import { asStudioError, engine } from '../../stores/connection.ts';
+import { useMachine } from '../../stores/machine.ts';
+import { backboneOf } from '../../stores/plan.ts';
 import { percent } from '../../text/format.ts';
 import { frame, useCamera } from '../data/camera.ts';
 import styles from './result.module.css';
 
-const isPicture = (file: File): boolean =>
-  /^image\//.test(file.type) || /\.(png|jpe?g|webp|gif|bmp|avif)$/i.test(file.name);
+const takes = {
+  image: (file: File) => /^image\//.test(file.type) || /\.(png|jpe?g|webp|gif|bmp|avif)$/i.test(file.name),
+  audio: (file: File) => /^audio\//.test(file.type) || /\.(wav|flac|mp3|ogg|oga)$/i.test(file.name),
+} as const;
 
-/** Any picture, by drop, paste, file or camera: what is said with the adapter, and without. */
+type Kind = keyof typeof takes;
+const nouns = { image: 'picture', audio: 'sound' } as const;
+
+/** Any picture or sound, by drop, paste, file or camera: what is said with the adapter, and without. */
 export function TryIt({ run }: { run: RunView }) {
+  const catalogue = useMachine((s) => s.catalogue);
+  const kind: Kind = backboneOf(catalogue, run.plan.backbone)?.modality === 'audio' ? 'audio' : 'image';
   const [prediction, setPrediction] = useState<Prediction | null>(null);
   const [error, setError] = useState<StudioError | null>(null);
   const [busy, setBusy] = useState(false);
@@ -37,7 +46,7 @@ export function TryIt({ run }: { run: RunView }) {
     },
     [run.id],
   );
-  usePaste(predict);
+  usePaste(predict, kind);
   return (
     <section
       className={styles['try']}
@@ -51,8 +60,8 @@ export function TryIt({ run }: { run: RunView }) {
       onDragLeave={() => setOver(false)}
       onDrop={(event) => {
         setOver(false);
-        const picture = [...event.dataTransfer.files].find(isPicture);
-        // Anything but a picture is for the page: a folder, a zip, an adapter.
+        const picture = [...event.dataTransfer.files].find(takes[kind]);
+        // Anything else is for the page: a folder, a zip, an adapter.
         if (!picture || event.dataTransfer.files.length > 1) return;
         event.preventDefault();
         void predict(picture);
@@ -60,21 +69,23 @@ export function TryIt({ run }: { run: RunView }) {
     >
       <div className={styles['tryHead']}>
         <h2>Try it</h2>
-        <p className={styles['quiet']}>Drop or paste a picture here.</p>
+        <p className={styles['quiet']}>Drop or paste a {nouns[kind]} here.</p>
         <div>
           <Button size="small" onClick={() => input.current?.click()}>
             <ImagePlus aria-hidden /> Choose
           </Button>
-          <Button size="small" aria-pressed={camera} onClick={() => setCamera(!camera)}>
-            <Camera aria-hidden /> {camera ? 'Close the camera' : 'Camera'}
-          </Button>
+          {kind === 'image' && (
+            <Button size="small" aria-pressed={camera} onClick={() => setCamera(!camera)}>
+              <Camera aria-hidden /> {camera ? 'Close the camera' : 'Camera'}
+            </Button>
+          )}
         </div>
         <input
           ref={input}
           type="file"
-          accept="image/*"
+          accept={`${kind}/*`}
           hidden
-          aria-label="Picture to try"
+          aria-label={kind === 'audio' ? 'Sound to try' : 'Picture to try'}
           data-testid="try-input"
           onChange={(event) => {
             const picture = event.target.files?.[0];
@@ -90,18 +101,18 @@ export function TryIt({ run }: { run: RunView }) {
   );
 }
 
-function usePaste(predict: (picture: Blob) => Promise<void>): void {
+function usePaste(predict: (sample: Blob) => Promise<void>, kind: Kind): void {
   useEffect(() => {
     const paste = (event: ClipboardEvent) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (files.length !== 1 || !isPicture(files[0]!)) return;
+      if (files.length !== 1 || !takes[kind](files[0]!)) return;
       event.preventDefault();
       void predict(files[0]!);
     };
     // Before the page's own listener, which leaves alone what is already taken.
     window.addEventListener('paste', paste, true);
     return () => window.removeEventListener('paste', paste, true);
-  }, [predict]);
+  }, [predict, kind]);
 }
 
 /** The camera's present picture, again as soon as the last one was answered. */

@@ -22,15 +22,15 @@ interface Decoded {
 
 const coded: Record<Exclude<SoundKind, 'wav'>, (bytes: Uint8Array) => Promise<Decoded>> = {
   async mp3(bytes) {
-    const { MPEGDecoder } = await import('mpg123-decoder');
+    const { MPEGDecoder } = await import('./codecs/mp3Codec.ts');
     return using(new MPEGDecoder(), (codec) => codec.decode(bytes));
   },
   async ogg(bytes) {
-    const { OggVorbisDecoder } = await import('@wasm-audio-decoders/ogg-vorbis');
+    const { OggVorbisDecoder } = await import('./codecs/oggCodec.ts');
     return using(new OggVorbisDecoder(), (codec) => codec.decodeFile(bytes));
   },
   async flac(bytes) {
-    const { FLACDecoder } = await import('@wasm-audio-decoders/flac');
+    const { FLACDecoder } = await import('./codecs/flacCodec.ts');
     return using(new FLACDecoder(), async (codec) => toIntegerScale(await codec.decodeFile(bytes)));
   },
 };

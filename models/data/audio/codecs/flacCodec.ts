@@ -1,0 +1,2 @@
+/** See `mp3Codec.ts`. */
+export { FLACDecoder } from '@wasm-audio-decoders/flac';

@@ -1,0 +1,2 @@
+/** See `mp3Codec.ts`. */
+export { OggVorbisDecoder } from '@wasm-audio-decoders/ogg-vorbis';

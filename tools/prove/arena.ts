@@ -6,6 +6,7 @@ import { defaultSplit } from '../../models/data/split.ts';
 import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { Method } from '../../models/methods/method.ts';
+import { sizeSetting } from '../../models/model.ts';
 import { argmax } from '../../workers/session/metrics.ts';
 import { Session } from '../../workers/session/session.ts';
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
@@ -49,7 +50,9 @@ export async function openArena({ data, backbone: name, common }: ArenaOptions):
   });
   const gpu = await openGpu();
   const of = (split: string) => dataset.samples.filter((s) => s.split === split).length;
-  const what = `${backbone.title} at ${common.image_size} px, ${basename(folder)} (${of('train')} to train, ${of('test')} to test)`;
+  const { unit, default: own } = backbone.model.backbone.size(backbone.model.config);
+  const size = `${common[sizeSetting[unit]] ?? own} ${unit}`;
+  const what = `${backbone.title} at ${size}, ${basename(folder)} (${of('train')} to train, ${of('test')} to test)`;
   console.log(`${what}\non ${gpu.info.description}`);
   return { gpu, backbone, dataset, common, what };
 }

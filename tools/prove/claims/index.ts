@@ -17,6 +17,7 @@ import { quantised } from './quantised.ts';
 import { rslora } from './rslora.ts';
 import { shira } from './shira.ts';
 import { soka } from './soka.ts';
+import { esc10, spokenDigits } from './sounds.ts';
 import { vera } from './vera.ts';
 import { vlAdapter } from './vlAdapter.ts';
 
@@ -41,5 +42,7 @@ export const claims: readonly Claim[] = [
   pAdapter,
   vlAdapter,
   quantised,
+  spokenDigits,
+  esc10,
   ...peftFamily,
 ];

@@ -1,7 +1,7 @@
 import { expose } from 'comlink';
 import { poolSize, WorkerPool } from './datasets/pool.ts';
 import { spawnDataWorker } from './datasets/spawn.ts';
-import { assetUrl, sampleFile } from './engine/assets.ts';
+import { assetUrl, elsewhereScripts, sampleFile } from './engine/assets.ts';
 import { Engine, type EnginePorts } from './engine/studio.ts';
 import { browserTabs } from './engine/tabs.ts';
 import { GpuTrainer } from './engine/trainer.ts';
@@ -46,6 +46,7 @@ async function start(): Promise<EnginePorts> {
     openGpu: () => GpuTrainer.open(navigator.gpu, onnxOf(reference)),
     storage: () => storage(files),
     sampleFile,
+    scripts: elsewhereScripts,
     now: () => Date.now(),
     tick: () => performance.now(),
     newId: () => crypto.randomUUID(),

@@ -366,6 +366,10 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
     const { name, file } = await this.exportOnnx(id);
     return { name: name.replace('.onnx', '-model.zip'), file, kept: null };
   }
+  async exportElsewhere(id: string): Promise<P.ModelDownload> {
+    const { name, file } = await this.exportOnnx(id);
+    return { name: name.replace('.onnx', '-elsewhere.zip'), file, kept: null };
+  }
   async previewMerge(parts: P.MergePart[], rank: number | null): Promise<P.MergePreview> {
     await wait(this.tickMs);
     return mergeOf(

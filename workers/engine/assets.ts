@@ -1,3 +1,4 @@
+import type { Scripts } from '../session/elsewhere.ts';
 import { BackboneError } from './backbones.ts';
 
 /** Addresses of the embedded backbones' files, by their path in the repository. */
@@ -12,6 +13,24 @@ export function assetUrl(folder: string, file: string): string {
   const url = weights[`../../models/weights/${folder}/${file}`];
   if (!url) throw new BackboneError(`${folder}/${file} is not part of this build.`, 'Build the page again.');
   return new URL(url, self.location.href).href;
+}
+
+const scripts = import.meta.glob<string>('../../models/exports/elsewhere/*', {
+  query: '?url',
+  import: 'default',
+  eager: true,
+});
+
+/** The scripts of a run elsewhere. */
+export async function elsewhereScripts(): Promise<Scripts> {
+  const texts = await Promise.all(
+    Object.entries(scripts).map(async ([path, url]) => {
+      const answer = await fetch(new URL(url, self.location.href));
+      if (!answer.ok) throw new Error(`${url} could not be fetched (${answer.status}).`);
+      return [path.slice(path.lastIndexOf('/') + 1), await answer.text()] as const;
+    }),
+  );
+  return Object.fromEntries(texts) as Scripts;
 }
 
 /** A file of `public/samples`. Workers lie one folder below the page's root, in a build and under the dev server. */

@@ -251,12 +251,20 @@ export class CpuSession implements RunSession {
 
   readonly answersTokens = false;
 
+  async startTensors(): Promise<Tensors> {
+    const { settings, start } = this.options;
+    const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+    for (const p of this.parameters) {
+      const data = start?.get(p.name)?.data ?? (await startValue(p, settings.seed as number, noBase));
+      tensors.set(p.name, { shape: p.shape, data });
+    }
+    return tensors;
+  }
+
   async atStart<T>(work: () => Promise<T>): Promise<T> {
     const before = await this.state.readTensors();
-    const seed = this.options.settings.seed as number;
-    const start = new Map<string, Float32Array>();
-    for (const p of this.parameters) start.set(p.name, await startValue(p, seed, noBase));
-    this.state.writeTensors(start);
+    const start = await this.startTensors();
+    this.state.writeTensors(new Map([...start].map(([name, { data }]) => [name, data])));
     try {
       return await work();
     } finally {

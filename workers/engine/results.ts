@@ -24,6 +24,7 @@ import type {
 } from '../protocol.ts';
 import { adapterZip, headless } from '../session/adapter.ts';
 import { freshProgress, type Progress } from '../session/checkpoint.ts';
+import { elsewhereZip, type Scripts } from '../session/elsewhere.ts';
 import { masksOf, paintMask, renewMasks } from '../session/masks.ts';
 import { mergedZip } from '../session/mergedModel.ts';
 import { softmax } from '../session/metrics.ts';
@@ -51,6 +52,8 @@ interface Ports {
   /** Progress of opening a run again. */
   report(phase: string, done: number, total: number): void;
   tick(): number;
+  /** Scripts of a run elsewhere. */
+  scripts(): Promise<Scripts>;
 }
 
 /** A session with a run's trained values in place. `dataset` tells whether it has the data set or its classes alone. */
@@ -278,6 +281,32 @@ export class Results {
       const zip = await mergedZip({ ...adapted, config, about, backbone: card });
       const file = new Blob([zip as BlobPart], { type: 'application/zip' });
       return { name: `${fileName(adapted.name)}-model.zip`, file, kept: null };
+    });
+  }
+
+  /** A folder that repeats the run on another machine. Throws `AdapterError` where it cannot be repeated there. */
+  exportElsewhere(id: string, { withBase }: { withBase: boolean }): Promise<ModelDownload> {
+    return this.#alone(async () => {
+      const record = this.#ports.runs.get(id);
+      const session = await this.#open(record, 'needed');
+      const { card, config, preprocessor, folder } = await this.#ports.backbones.open(
+        record.view.plan.backbone,
+      );
+      const { journal } = await this.#progress(record, session);
+      const zip = await elsewhereZip({
+        session,
+        backbone: {
+          id: card.id,
+          title: card.title,
+          config,
+          preprocessor,
+          files: withBase ? await folder() : undefined,
+        },
+        scripts: await this.#ports.scripts(),
+        journal,
+      });
+      const file = new Blob([zip as BlobPart], { type: 'application/zip' });
+      return { name: `${fileName(record.view.name)}-elsewhere.zip`, file, kept: null };
     });
   }
 

@@ -230,6 +230,7 @@ describe('the queue', () => {
     expect(run.figures).toEqual({
       trainableParameters: 2 * 1281,
       peakBytes: null,
+      extraUse: 0,
       fileBytes: expect.any(Number),
       stepMs: expect.any(Number),
     });

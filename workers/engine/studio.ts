@@ -41,6 +41,7 @@ import type {
   Understood,
 } from '../protocol.ts';
 import type { ReferenceWorker } from '../reference.ts';
+import type { Scripts } from '../session/elsewhere.ts';
 import type { Files } from '../session/ports.ts';
 import { trainingSettings } from '../settings.ts';
 import type { Database } from '../storage/records.ts';
@@ -77,6 +78,7 @@ export interface EnginePorts {
   readonly outdated: Promise<StudioError>;
   /** A file of the bundled samples. */
   sampleFile(name: string): Promise<Uint8Array>;
+  scripts(): Promise<Scripts>;
   /** Milliseconds since 1970. */
   now(): number;
   /** Milliseconds of a clock that never goes back. */
@@ -346,7 +348,7 @@ async function assemble(ports: EnginePorts, listen: (event: StudioEvent) => void
   const pace = new Pace(ports.tick);
   const report = (phase: string, done: number, total: number) =>
     tell({ kind: 'progress', job: 'result', progress: pace.progress(phase, done, total, '') });
-  const results = new Results({ ...common, runs: store, report });
+  const results = new Results({ ...common, runs: store, report, scripts: ports.scripts });
   const runs = new Runs({ ...common, ...ports, reference, runs: store, speeds, plans, results });
   const intake = new Intake({ ...common, ...ports, runs: store });
   const hub = new HubIntake({ ...common, ...ports });

@@ -70,6 +70,7 @@ export async function browser(name: string) {
       },
       storage: async () => ({ usedBytes: 0, quotaBytes: 1e9, persisted: false }),
       sampleFile: async () => new Uint8Array(),
+      scripts: async () => ({ 'train.py': '', 'train_ray.py': '', 'requirements.txt': '' }),
       now: () => Date.now(),
       tick: () => performance.now(),
       newId: () => `id${ids++}`,

@@ -21,6 +21,7 @@ export type RunSession = Pick<
   | 'startKnobs'
   | 'answersTokens'
   | 'atStart'
+  | 'startTensors'
   | 'logits'
   | 'evaluate'
   | 'predict'

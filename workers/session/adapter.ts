@@ -165,7 +165,9 @@ async function formsOf({ session, backbone, run, ranks = {} }: FormOptions): Pro
  * `AdapterError` where PEFT has no form for it.
  */
 export async function startForm(
-  session: Pick<Session, 'options' | 'shape' | 'attachment' | 'base' | 'startTensors'>,
+  session: Pick<Session, 'shape' | 'attachment' | 'base' | 'startTensors'> & {
+    readonly options: Omit<SessionOptions, 'gpu'>;
+  },
   baseModel: string,
 ): Promise<{ files: PeftFiles; loadsOnto: string }> {
   const { model, method, settings } = session.options;

@@ -7,7 +7,7 @@ import type { Method } from '../../models/methods/method.ts';
 import { startForm } from './adapter.ts';
 import { Order, scheduledRate } from './order.ts';
 import type { SampleRecord } from './ports.ts';
-import type { Session } from './session.ts';
+import type { Session, SessionOptions } from './session.ts';
 
 /** Scripts that go with every such folder, by name: models/exports/elsewhere/. */
 export type Scripts = Readonly<Record<'train.py' | 'train_ray.py' | 'requirements.txt', string>>;
@@ -15,8 +15,8 @@ export type Scripts = Readonly<Record<'train.py' | 'train_ray.py' | 'requirement
 export interface Elsewhere {
   session: Pick<
     Session,
-    'options' | 'shape' | 'samplesOf' | 'steps' | 'startTensors' | 'attachment' | 'base' | 'answersTokens'
-  >;
+    'shape' | 'samplesOf' | 'steps' | 'startTensors' | 'attachment' | 'base' | 'answersTokens'
+  > & { readonly options: Omit<SessionOptions, 'gpu'> };
   backbone: {
     id: string;
     hubId?: string;

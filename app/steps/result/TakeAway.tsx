@@ -9,7 +9,7 @@ import { isProbe, useMachine } from '../../stores/machine.ts';
 import { backboneOf, methodOf } from '../../stores/plan.ts';
 import { check, hasResult, selectedRun, useRuns } from '../../stores/runs.ts';
 import { bytes, percent, plural } from '../../text/format.ts';
-import { downloadAdapter, downloadModel, downloadOnnx, useDownload } from './download.ts';
+import { downloadAdapter, downloadElsewhere, downloadModel, downloadOnnx, useDownload } from './download.ts';
 
 /** What can be carried off: the adapter's zip, the lines that load it, and the proof that the numbers are right. */
 export function TakeAway() {
@@ -27,6 +27,7 @@ export function TakeAway() {
     <div className={styles['take']}>
       <Adapter run={run} />
       {!run.headless && <WholeModel run={run} />}
+      {!run.headless && <Elsewhere run={run} />}
       <Lines run={run} />
       <Check run={run} />
     </div>
@@ -98,9 +99,37 @@ function WholeModel({ run }: { run: RunView }) {
         </Button>
       </div>
       <p style={{ minHeight: 20 }} role="status">
-        {last && last.what !== 'adapter' && `${last.name}, ${bytes(last.bytes)}`}
+        {last && isWhole(last.what) && `${last.name}, ${bytes(last.bytes)}`}
       </p>
-      {error && error.what !== 'adapter' && <ErrorNote error={error} />}
+      {error && isWhole(error.what) && <ErrorNote error={error} />}
+    </section>
+  );
+}
+
+const isWhole = (what: string) => what === 'onnx' || what === 'model';
+
+function Elsewhere({ run }: { run: RunView }) {
+  const { busy, last, error } = useDownload();
+  // An adapter made elsewhere has no data here to go along.
+  if (run.state === 'imported') return null;
+  return (
+    <section aria-label="Run elsewhere">
+      <h2>Run elsewhere</h2>
+      <p>
+        A folder that repeats this very run on a cluster: a script on PEFT with Accelerate, one for Ray, the
+        starting adapter, every step’s samples and the hashes of the data. What it makes opens here by drop.
+      </p>
+      <Button
+        data-testid="download-elsewhere"
+        disabled={busy !== null}
+        onClick={() => void downloadElsewhere(run.id)}
+      >
+        <Download aria-hidden /> {busy === 'elsewhere' ? 'Writing the folder' : 'Download the folder'}
+      </Button>
+      <p style={{ minHeight: 20 }} role="status">
+        {last?.what === 'elsewhere' && `${last.name}, ${bytes(last.bytes)}`}
+      </p>
+      {error?.what === 'elsewhere' && <ErrorNote error={error} />}
     </section>
   );
 }

@@ -4,7 +4,7 @@ import { save } from '../../parts/save.ts';
 import { asStudioError, engine } from '../../stores/connection.ts';
 import { note } from '../../stores/log.ts';
 
-type What = 'adapter' | 'onnx' | 'model';
+type What = 'adapter' | 'onnx' | 'model' | 'elsewhere';
 
 interface DownloadState {
   withBase: boolean;
@@ -44,6 +44,15 @@ export function downloadOnnx(run: string): Promise<void> {
 export function downloadModel(run: string): Promise<void> {
   return download('model', run, async () => {
     const { name, file } = await engine().exportMerged(run);
+    return { name, blob: file };
+  });
+}
+
+/** Writes the folder that repeats the run on another machine and hands it to the browser. */
+export function downloadElsewhere(run: string): Promise<void> {
+  return download('elsewhere', run, async () => {
+    const { withBase } = useDownload.getState();
+    const { name, file } = await engine().exportElsewhere(run, { withBase });
     return { name, blob: file };
   });
 }

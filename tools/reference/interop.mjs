@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkElsewhere } from './elsewhere.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '..', '..');
@@ -130,6 +131,16 @@ function cases() {
       ],
     },
     {
+      name: 'bert-words-tiny, a table of texts',
+      kind: 'text',
+      backbone: join(fixtures, 'bert-words-tiny'),
+      data: join(fixtures, 'peft-bert-lora', 'texts.csv'),
+      train: [
+        ...settings({ r: 4, lora_alpha: 8, target_modules: 'query,value,output.dense' }),
+        ...['--batch', '8', '--seed', '1', '--max-length', '16', '--lr', '5e-3', '--steps', '3'],
+      ],
+    },
+    {
       name: 'EfficientNet-Lite0, 1x1 convolutions',
       kind: 'timm',
       backbone: smallEfficientnet(),
@@ -193,7 +204,7 @@ function produce(job, index) {
     predictions: join(folder, 'predictions.csv'),
     log: join(folder, 'log.jsonl'),
   };
-  const common = ['--backbone', job.backbone, '--data', images];
+  const common = ['--backbone', job.backbone, '--data', job.data ?? images];
   const steps = [
     [
       'train',
@@ -242,6 +253,18 @@ function main() {
       console.log(`FAIL the checks stopped early (${result.signal ?? result.status}):\n${result.stderr}`);
       failed += 1;
     }
+  }
+  if (!asked.length || asked.includes('elsewhere')) {
+    const counts = checkElsewhere({
+      python,
+      studio,
+      work,
+      fixtures,
+      images,
+      weights: join(root, 'models', 'weights'),
+    });
+    passed += counts.passed;
+    failed += counts.failed;
   }
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

@@ -126,6 +126,32 @@ def check_adapter(report: Report, case: dict, images: Path, folder: Path, zip_ro
     report.check("the adapter changes the logits", moved > 1e-2, f"{moved:.1e} relative")
 
 
+def check_text(report: Report, case: dict, folder: Path) -> None:
+    """The adapter of a base that reads texts, with the tokenizer that came along."""
+    labels = json.loads((folder / "labels.json").read_text())
+    _, classes, found = read_predictions(case["predictions"])
+    report.check("labels.json and CSV columns", labels == classes, f"{len(labels)} classes in one order")
+    with open(case["data"], newline="") as file:
+        texts = [row["text"] for row in csv.DictReader(file)]
+    report.check("predictions for every text", len(texts) == len(found), f"{len(found)}")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    length = json.loads((folder / "run.json").read_text())["settings"]["max_length"]
+    inputs = tokenizer(texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
+
+    def base() -> torch.nn.Module:
+        return transformers.BertForSequenceClassification.from_pretrained(
+            case["backbone"], num_labels=len(labels), ignore_mismatched_sizes=True
+        ).eval()
+
+    with torch.no_grad():
+        report.close("logits", found, load_checked(report, base(), folder)(**inputs).logits, LOGIT_TOLERANCE)
+        again = PeftModel.from_pretrained(base(), folder).eval()
+        report.close("logits by PeftModel.from_pretrained", found, again(**inputs).logits, LOGIT_TOLERANCE)
+        with again.disable_adapter():
+            moved = np.abs(again(**inputs).logits.numpy() - found).max() / np.abs(found).max()
+    report.check("the adapter changes the logits", moved > 1e-2, f"{moved:.1e} relative")
+
+
 def check_merged(report: Report, case: dict, images: Path) -> None:
     """The merged model as its library loads it, without PEFT."""
     with tempfile.TemporaryDirectory() as folder:
@@ -203,9 +229,13 @@ def run_case(case: dict, images: Path) -> None:
         zipfile.ZipFile(case["adapter"]).extractall(folder)
         root = Path(folder)
         if GENERATION >= 5:
-            files = ("README.md", "labels.json", "preprocessor_config.json", "adapter_config.json")
+            reads = "tokenizer.json" if case["kind"] == "text" else "preprocessor_config.json"
+            files = ("README.md", "labels.json", reads, "adapter_config.json")
             absent = [f for f in files if not (root / f).is_file()]
             report.check("files in the zip", not absent, " ".join(absent) or "all there")
+        if case["kind"] == "text":
+            check_text(report, case, root)
+            return
         adapter = root if GENERATION >= 5 or not (root / "transformers-4").is_dir() else root / "transformers-4"
         check_adapter(report, case, images, adapter, root)
         if "merged" in case:

@@ -143,6 +143,7 @@ export const help = `Graft without a page: adapt a frozen backbone, predict with
   graft export  --backbone NAME|FOLDER --adapter FILE|FOLDER --out model.onnx
   graft export  --merged … --out model.zip
   graft merge   --backbone NAME|FOLDER --adapter FILE --adapter FILE … --weights 0.5,0.5 --out merged.zip
+  graft sample  --backbone graft-dit|FOLDER --out DIR [options]   see graft sample --help
   graft inspect FILE|FOLDER
 
 Backbone: ${'efficientnet-lite0'} (default), vit-s14-saliency, a Hugging Face folder, or a model on a hub, owner/name@revision,

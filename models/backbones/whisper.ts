@@ -106,7 +106,7 @@ export const whisper: Backbone<WhisperConfig> = {
     }),
   size({ positions }) {
     const max = positions / tokensPerSecond;
-    return { default: Math.min(5, max), min: Math.min(1, max), max, multiple: 0.5, unit: 's' };
+    return { default: Math.min(5, max), min: Math.min(1, max), max, multiple: 1, unit: 's' };
   },
   defaults: () => ({ lr: 1e-3, r: 8, lora_alpha: 16, schedule: 'cosine' }),
 };

@@ -41,8 +41,27 @@ function baseLines(info: LoadInfo): string[] {
         hasLabels(info)
           ? `base = ${info.model}.from_pretrained(${base}, num_labels=${info.classes}, ignore_mismatched_sizes=True).float()`
           : `base = ${info.model}.from_pretrained(${base}).float()`,
+        ...(shortened[info.model]?.(info.size) ?? []),
       ];
 }
+
+/** Positions of the first moments alone, where sounds are shorter than those that the base was made for. */
+const shortened: Record<string, (seconds: number) => string[]> = {
+  WhisperForAudioClassification: (seconds) => [
+    `base.config.max_source_positions = ${Math.round(seconds * 50)}`,
+    'positions = base.encoder.embed_positions.weight.detach()[: base.config.max_source_positions]',
+    'base.encoder.embed_positions = torch.nn.Embedding.from_pretrained(positions)',
+  ],
+  ASTForAudioClassification: (seconds) => [
+    'embeddings = base.audio_spectrogram_transformer.embeddings',
+    'rows, _ = embeddings.get_shape(base.config)',
+    `base.config.max_length = ${Math.round(seconds * 100)}`,
+    '_, columns = embeddings.get_shape(base.config)',
+    'table = embeddings.position_embeddings.detach()',
+    'grid = table[:, 2:].unflatten(1, (rows, -1))[:, :, :columns].flatten(1, 2)',
+    'embeddings.position_embeddings = torch.nn.Parameter(torch.cat([table[:, :2], grid], 1))',
+  ],
+};
 
 /** Whether the model answers with one of a list of classes. */
 const hasLabels = ({ task }: LoadInfo) => task === 'classification' || task === 'token-classification';

@@ -1,4 +1,6 @@
 import type { JsonObject } from '../../models/checkpoints/folder.ts';
+import { plainFolder } from '../../models/checkpoints/plain.ts';
+import { withSeconds } from '../../models/data/audio/features.ts';
 import type { FileEntry } from '../../models/data/entry.ts';
 import { withImageSize } from '../../models/data/preprocess.ts';
 import type { Settings } from '../../models/describe.ts';
@@ -84,15 +86,21 @@ export async function adapterZip(options: AdapterZipOptions): Promise<Uint8Array
     tokenizer: backbone.tokenizer,
     labels: dataset.classes,
     run: runSummary(options),
-    base: backbone.files && { files: backbone.files, loader: loaderScript({ ...load, withBase: true }) },
+    base: backbone.files && {
+      files: await plainFolder(backbone.files),
+      loader: loaderScript({ ...load, withBase: true }),
+    },
   });
 }
 
-/** The base's own, told of the size of picture that was trained on. */
+/** The base's own, told of the size of picture or the length of sound that was trained on. */
 function preprocessorOf({ options }: Exported, preprocessor: JsonObject | null): JsonObject | undefined {
   const { model, settings } = options;
-  if (!preprocessor || model.backbone.modality !== 'image') return preprocessor ?? undefined;
-  return withImageSize(preprocessor, model.sizeIn(settings));
+  if (!preprocessor || model.backbone.modality === 'text') return preprocessor ?? undefined;
+  const size = model.sizeIn(settings);
+  return model.backbone.modality === 'image'
+    ? withImageSize(preprocessor, size)
+    : withSeconds(preprocessor, size);
 }
 
 /** Bytes of the file that brings the adapter back: this project's where it has one of its own, else PEFT's. */

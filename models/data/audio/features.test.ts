@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { bytesSource, readSafetensors } from '../../checkpoints/safetensors.ts';
-import { readSoundFeatures, soundFeatures } from './features.ts';
+import { readSoundFeatures, soundFeatures, withSeconds } from './features.ts';
 import { makeFft } from './fft.ts';
 import { toMono } from './sound.ts';
 import { decodeWav } from './wav.ts';
@@ -53,4 +53,9 @@ test('an extractor that is not served is refused with what was found', () => {
   expect(() => readSoundFeatures({ feature_extractor_type: 'WhisperFeatureExtractor', dither: 1 })).toThrow(
     /dither/,
   );
+});
+
+test('the file of an extractor is told of another length', () => {
+  expect(withSeconds(extractors['whisper-pads'], 3)).toMatchObject({ chunk_length: 3, feature_size: 40 });
+  expect(withSeconds(extractors['ast-pads'], 2.5)).toMatchObject({ max_length: 250 });
 });

@@ -66,6 +66,13 @@ export function readSoundFeatures(file: JsonObject): SoundFeatures {
   );
 }
 
+/** The same file for sounds of another length. */
+export function withSeconds(file: JsonObject, seconds: number): JsonObject {
+  return readSoundFeatures(file).kind === 'log-mel'
+    ? { ...file, chunk_length: seconds }
+    : { ...file, max_length: Math.round(seconds * framesPerSecond) };
+}
+
 /**
  * What a model reads of a mono sound at `steps.rate`: Whisper's log-mel [mels, frames], or Kaldi's banks
  * [frames, mels]. Longer sounds are cut, shorter ones filled.

@@ -14,7 +14,7 @@ export function Cost() {
     return (
       <section className={styles['costs']} aria-label="Cost">
         <h2 className={styles['title']}>Cost</h2>
-        <p className={styles['quiet']}>{dataset ? 'Working it out.' : 'Known once there are pictures.'}</p>
+        <p className={styles['quiet']}>{dataset ? 'Working it out.' : 'Known once there is data.'}</p>
       </section>
     );
   return (

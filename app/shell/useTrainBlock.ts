@@ -12,7 +12,7 @@ export function useTrainBlock(): string | null {
   const starting = useRuns((s) => s.starting);
   if (status === 'opening') return 'The engine is opening.';
   if (status === 'failed') return 'The engine did not open.';
-  if (!dataset) return 'Add pictures first, or try the sample.';
+  if (!dataset) return 'Add data first, or try a sample.';
   if (!whole) return 'Choose a backbone and a method.';
   if (method && !trains(machine, method)) return 'This method needs WebGPU. A linear probe works without it.';
   if (unfit) return 'These settings do not fit: the cost says why.';

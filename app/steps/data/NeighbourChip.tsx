@@ -34,7 +34,7 @@ export function NeighbourChip({ dataset }: { dataset: DatasetView }) {
       <p
         className={styles['neighbours']}
         data-testid="neighbour-score"
-        title={`${found.k} nearest neighbours on ${found.n} held-out images`}
+        title={`${found.k} nearest neighbours on ${found.n} held-out samples`}
       >
         {backbone.title} alone knows <strong>{percent(found.accuracy)}</strong>{' '}
         <small>({interval(found.low, found.high)})</small>

@@ -6,7 +6,7 @@ import styles from './result.module.css';
 
 const SHOWN = 24;
 
-/** The pictures it was most sure of and wrong about. */
+/** The samples it was most sure of and wrong about. */
 export function Mistakes({ report }: { report: Report }) {
   const names = report.classes.map((c) => c.name);
   return (
@@ -14,7 +14,7 @@ export function Mistakes({ report }: { report: Report }) {
       <h2>Worst mistakes</h2>
       {report.mistakes.length === 0 ? (
         <p className={styles['quiet']}>
-          None on the {report.split === 'test' ? 'test' : 'validation'} pictures.
+          None on the {report.split === 'test' ? 'test' : 'validation'} samples.
         </p>
       ) : (
         <ul>

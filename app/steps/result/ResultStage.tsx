@@ -51,7 +51,7 @@ function Result({ run }: { run: RunView }) {
         </ErrorNote>
       )}
       {run.headless ? <Headless run={run} /> : <TryIt run={run} />}
-      {!report && !run.headless && <p className={styles['quiet']}>Scoring the held-out pictures.</p>}
+      {!report && !run.headless && <p className={styles['quiet']}>Scoring the held-out samples.</p>}
       {ready && <Details run={run} report={report} />}
     </div>
   );

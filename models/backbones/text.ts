@@ -4,6 +4,8 @@ import type { ModulePreset } from '../describe.ts';
 import type { Scope } from '../scope.ts';
 import { ConfigError, type SampleInput, type SampleSize } from './backbone.ts';
 
+export { classToken as firstToken } from './visionTransformer.ts';
+
 /** Added to the scores of what may not be seen. */
 const HIDDEN = 1e9;
 
@@ -61,12 +63,6 @@ export function learntPositions(scope: Scope, name: string, count: number, from 
 export function withoutLearnt(x: Tensor, tokens: number): Tensor {
   const [batch, all, width] = x.shape;
   return slice(x, [0, all - tokens, 0], [batch, tokens, width]);
-}
-
-/** The first token of x [B, T, D]: [B, D]. */
-export function firstToken(x: Tensor): Tensor {
-  const [batch, , width] = x.shape;
-  return reshape(slice(x, [0, 0, 0], [batch, 1, width]), [batch, width]);
 }
 
 /** The last token of each text in x [B, T, D] that is no padding; the mask [B, T] is ones, then zeros. [B, D]. */

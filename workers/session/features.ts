@@ -1,4 +1,5 @@
 import type { Copy, Gpu, Program, Slice } from '../../gpu-shaders/index.ts';
+import type { Settings } from '../../models/describe.ts';
 import { type Augmentation, type Dataset, type Files, type SampleValues, StorageFullError } from './ports.ts';
 import type { Prefix } from './prefix.ts';
 import { type CutRow, PREFIX_BATCH } from './programs.ts';
@@ -221,6 +222,17 @@ export class FeatureCache {
     );
     return new Float32Array(bytes.slice().buffer);
   }
+}
+
+/** Every labelled sample as it is, and the views of those trained on. */
+export function rowsOf(dataset: Dataset, settings: Settings): Row[] {
+  const rows: Row[] = [];
+  dataset.samples.forEach(({ label, split }, sample) => {
+    if (label < 0) return;
+    const views = split === 'train' ? ((settings.augment ?? 0) as number) : 0;
+    for (let view = 0; view <= views; view++) rows.push({ sample, view });
+  });
+  return rows;
 }
 
 const rowKey = (r: Row) => `${r.sample}/${r.view}`;

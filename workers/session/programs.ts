@@ -21,6 +21,7 @@ import {
   schedule,
   shareCommon,
   substitute,
+  type Target,
   type Tensor,
   workOf,
 } from '../../gpu-shaders/index.ts';
@@ -32,6 +33,7 @@ import type { Settings } from '../../models/describe.ts';
 import type { Attachment } from '../../models/methods/method.ts';
 import type { Model } from '../../models/model.ts';
 import { type BatchTrace, classification, type Task } from '../../models/tasks/index.ts';
+import type { PrefixChoice } from './prefix.ts';
 
 /** What a run's programs are made from. */
 export interface RunShape {
@@ -52,6 +54,9 @@ export const optimiserOf = (settings: Settings): Optimiser =>
   settings.optimizer === 'sgd' ? { kind: 'sgd', momentum: 0.9 } : adamw;
 
 export const taskOf = ({ task }: Pick<RunShape, 'task'>): Task => task ?? classification;
+
+/** Whether every token is answered, and no sample as a whole. */
+export const answersTokens = (shape: Pick<RunShape, 'task'>): boolean => taskOf(shape).targets(1).length > 0;
 
 /** What the data set gives of one sample: the backbone's inputs, and the task's targets. */
 export function sampleInputsOf(shape: RunShape): SampleInput[] {
@@ -189,6 +194,23 @@ function frozenFeatures({ model, settings }: RunShape, batch: number): Tensor {
 /** Identifies what the prefix computes: the same text, the same cached features. */
 export function prefixKey(shape: RunShape): string {
   return digestText(textOf(splitTrace(shape, 1, true).cut));
+}
+
+/** Names the cached features of a run: the same name, the same values to the bit. */
+export function featureKey(of: {
+  shape: RunShape;
+  backboneHash: string;
+  dataset: { readonly hash: string };
+  prefix: PrefixChoice;
+  kernels: Target;
+}): string {
+  const { shape, backboneHash, dataset, prefix, kernels } = of;
+  const { settings, model } = shape;
+  const augmentation = settings.augment ? `-${settings.augment}-${settings.seed}` : '';
+  // The processor's values differ from the GPU's in the last bits, as do rows that a workgroup sums.
+  const rows = kernels.rows === 'lone' ? '' : `-${kernels.rows}`;
+  const place = prefix.place === 'processor' ? '-processor' : rows;
+  return `${backboneHash}-${dataset.hash}-${model.sizeIn(settings)}-${prefixKey(shape)}${augmentation}${place}`;
 }
 
 /** What values are computed from and how, in words that are the same for equal computations. */

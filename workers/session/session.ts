@@ -1,35 +1,34 @@
 import { type Copy, type Gpu, type Program, State, sizeOf } from '../../gpu-shaders/index.ts';
-import { hyperVector } from '../../gpu-shaders/train/optimiser.ts';
-import { hash32, hashText, uniform } from '../../models/data/hash.ts';
 import type { Settings } from '../../models/describe.ts';
 import { lowRankSpectrum } from '../../models/methods/math/lowRank.ts';
 import type { AddedParameter, Attachment, Base, Method, Tensors } from '../../models/methods/method.ts';
 import { startValue } from '../../models/methods/start.ts';
 import type { Model } from '../../models/model.ts';
-import { inputs, type Task, trainedParameters } from '../../models/tasks/index.ts';
+import { type Task, trainedParameters } from '../../models/tasks/index.ts';
 import type { Profile, Spectrum } from '../protocol.ts';
 import { groundwork } from './base.ts';
 import { Checkpoints, freshProgress, type Progress, rateFactor } from './checkpoint.ts';
-import { bitsOf, FeatureCache, type FeatureProgress, type Row } from './features.ts';
+import { EVALUATION_BATCH, type Evaluated, Evaluation } from './evaluation.ts';
+import { FeatureCache, type FeatureProgress, rowsOf } from './features.ts';
 import { type ChosenKernels, chooseKernels, keepKernels, keptKernels } from './kernels.ts';
 import { type Moment, Refreshing, type RunOn } from './live.ts';
-import { argmax, crossEntropyOf } from './metrics.ts';
 import { Order, scheduledRate } from './order.ts';
 import type { Dataset, Files, OnnxRuntime, SampleValues } from './ports.ts';
 import { keepChoice, keptChoice, openPrefix, type Prefix, type PrefixPlace } from './prefix.ts';
 import { fitProbe, type LabelledFeatures, type Probe } from './probe.ts';
 import { kernelTimes, NoTimestampsError, productRate } from './profile.ts';
 import {
+  answersTokens,
   compileEvaluation,
   compileTraining,
+  featureKey,
   frozenWeights,
-  optimiserOf,
   partsOf,
-  prefixKey,
   type RunShape,
   taskOf,
   workOfStep,
 } from './programs.ts';
+import { type StepAt, writeStep } from './stepInputs.ts';
 import { type TrainControl, type TrainEvents, type TrainOutcome, train } from './train.ts';
 
 export interface SessionOptions {
@@ -54,9 +53,6 @@ export interface SessionOptions {
   report(phase: string, progress: FeatureProgress): void;
 }
 
-/** What stays the same while batches of evaluation go by. */
-const EVALUATION_BATCH = 32;
-
 /** A run on a GPU: its weights, programs, cached features and trained values. */
 export class Session {
   readonly classes: number;
@@ -72,7 +68,7 @@ export class Session {
     readonly prefix: Prefix,
     /** The kernels that its programs are made of. */
     readonly kernels: ChosenKernels,
-    private readonly evaluation: Program,
+    private readonly evaluation: Evaluation,
     private readonly cache: FeatureCache,
   ) {
     this.classes = shape.classes;
@@ -125,15 +121,15 @@ export class Session {
     state.kernels = kernels.target;
     const kept = await keptChoice(files, options.folder);
     const place = options.prefix ?? kept?.place;
-    const [prefix, evaluation] = await Promise.all([
+    const [prefix, program] = await Promise.all([
       openPrefix({ gpu, state, shape, place, onnx: options.onnx }),
       compileEvaluation(state, shape, EVALUATION_BATCH),
     ]);
-    made.push(prefix, evaluation);
+    made.push(prefix, program);
     const cache = await FeatureCache.fill({
       gpu,
       files,
-      key: featureKey(options, shape, prefix, kernels),
+      key: featureKey({ ...options, shape, prefix: prefix.choice, kernels: kernels.target }),
       prefix,
       dataset,
       rows: rowsOf(dataset, settings),
@@ -142,6 +138,7 @@ export class Session {
       report: (p) => options.report('Computing frozen features', p),
     });
     const checkpoints = new Checkpoints(files, options.folder);
+    const evaluation = new Evaluation(program, shape, dataset, prefix, cache);
     const session = new Session(options, shape, state, checkpoints, prefix, kernels, evaluation, cache);
     if (!(await checkpoints.kept())) await session.begin();
     return session;
@@ -295,72 +292,19 @@ export class Session {
     progress: Progress,
     { lr, part, of }: { lr: number; part: number; of: number },
   ): Promise<Copy[]> {
-    const { settings, dataset } = this.options;
-    const train = this.samplesOf('train');
-    const views = (settings.augment ?? 0) as number;
-    const { parts, rows } = partsOf(settings);
-    const all = order.at(step);
-    const batch: Row[] = all.slice(part * rows, (part + 1) * rows).map(({ position, epoch }) => ({
-      sample: train[position],
-      // Each epoch sees another view, and the picture as it is in every (views + 1)-th.
-      view: views ? (epoch + hash32(train[position], settings.seed as number)) % (views + 1) : 0,
-    }));
-    const labels = new Uint32Array(rows);
-    labels.set(batch.map((r) => dataset.samples[r.sample].label));
-    t.write(inputs.labels, labels);
-    t.write(inputs.weights, new Float32Array(rows).fill(1 / all.length, 0, batch.length));
-    t.write(inputs.random, Uint32Array.of(settings.seed as number, step, ...(parts > 1 ? [part] : [])));
-    for (const k of this.attachment.knobs) t.write(`knob:${k.name}`, Float32Array.of(progress.knobs[k.name]));
-    for (const d of this.attachment.draws ?? []) {
-      const stream = hash32(hash32(settings.seed as number, hashText(d.name)), step);
-      let n = 0;
-      t.write(`draw:${d.name}`, Float32Array.from(d.at(step, () => uniform(stream, n++))));
-    }
-    const hyper = {
-      lr,
-      weightDecay: settings.weight_decay as number,
-      clip: settings.clip as number,
-      lossScale: 1,
-      step,
-      part: { index: of > 1 ? part : 0, of },
-    };
-    t.write('hyper', hyperVector(hyper, optimiserOf(settings)));
-    return this.cache.bring(t, batch);
+    const { dataset } = this.options;
+    const at: StepAt = { step, order: order.at(step), knobs: progress.knobs, lr, part, of };
+    return this.cache.bring(t, writeStep(t, this.shape, dataset, this.samplesOf('train'), at));
   }
 
   /** Logits of samples under the current trained values and knobs; of tasks that give a sample one answer. */
   logits(samples: readonly number[], knobs: Record<string, number>): Promise<Float32Array[]> {
-    return this.outputs('logits', this.classes, samples, knobs);
-  }
-
-  /** Rows of an output of the evaluation, `width` values a sample. */
-  private async outputs(
-    name: 'logits' | 'sums',
-    width: number,
-    samples: readonly number[],
-    knobs: Record<string, number>,
-  ): Promise<Float32Array[]> {
-    const result: Float32Array[] = [];
-    for (let from = 0; from < samples.length; from += EVALUATION_BATCH) {
-      const part = samples.slice(from, from + EVALUATION_BATCH);
-      this.writeKnobs(knobs);
-      this.evaluation.run(
-        await this.cache.bring(
-          this.evaluation,
-          part.map((sample) => ({ sample, view: 0 })),
-        ),
-      );
-      const { [name]: values } = await this.evaluation.collect([name]);
-      part.forEach((_, i) => {
-        result.push(values.slice(i * width, (i + 1) * width));
-      });
-    }
-    return result;
+    return this.evaluation.logits(samples, knobs);
   }
 
   /** Whether every token is answered, and no sample as a whole. */
   get answersTokens(): boolean {
-    return taskOf(this.shape).targets(1).length > 0;
+    return answersTokens(this.shape);
   }
 
   /** Does `work` with the start values in place of the trained ones, which it puts back. */
@@ -375,35 +319,16 @@ export class Session {
   }
 
   /** Mean loss of a split's answers, and how many `of` them are right. */
-  async evaluate(samples: readonly number[], knobs: Record<string, number>): Promise<Evaluated> {
-    if (this.answersTokens) return summed(await this.outputs('sums', 3, samples, knobs));
-    const logits = await this.logits(samples, knobs);
-    const labels = samples.map((i) => this.options.dataset.samples[i].label);
-    const predicted = logits.map(argmax);
-    return {
-      loss: logits.reduce((n, l, i) => n + crossEntropyOf(l, labels[i]), 0) / Math.max(1, samples.length),
-      hits: predicted.filter((p, i) => p === labels[i]).length,
-      of: samples.length,
-    };
+  evaluate(samples: readonly number[], knobs: Record<string, number>): Promise<Evaluated> {
+    return this.evaluation.evaluate(samples, knobs);
   }
 
   /** Logits and frozen features of one sample that is in no data set. */
-  async predict(
+  predict(
     sample: SampleValues,
     knobs: Record<string, number>,
   ): Promise<{ logits: Float32Array; features: Float32Array }> {
-    const values = await this.prefix.compute([sample]);
-    this.writeKnobs(knobs);
-    for (const { name, given } of this.prefix.rows)
-      this.evaluation.write(name, given ? bitsOf(sample[given]) : values.get(name)!);
-    this.evaluation.run();
-    const { logits } = await this.evaluation.collect(['logits']);
-    return { logits: logits.slice(0, this.classes), features: values.get('features')! };
-  }
-
-  private writeKnobs(knobs: Record<string, number>): void {
-    for (const k of this.attachment.knobs)
-      this.evaluation.write(`knob:${k.name}`, Float32Array.of(knobs[k.name] ?? k.value));
+    return this.evaluation.predict(sample, knobs);
   }
 
   /** Frozen features and labels of a split. */
@@ -462,43 +387,4 @@ export class Session {
     this.cache.destroy();
     this.state.destroy();
   }
-}
-
-/** What a split's answers are worth. */
-export interface Evaluated {
-  /** Mean over the answers. */
-  loss: number;
-  hits: number;
-  /** Answers: one a sample, or one a token that counts. */
-  of: number;
-}
-
-/** Rows of loss, right answers and answers, together. */
-function summed(rows: readonly Float32Array[]): Evaluated {
-  const [loss, hits, of] = [0, 1, 2].map((i) => rows.reduce((n, row) => n + row[i], 0));
-  return { loss: loss / Math.max(1, of), hits, of };
-}
-
-/** Every labelled sample as it is, and the views of those trained on. */
-function rowsOf(dataset: Dataset, settings: Settings): Row[] {
-  const rows: Row[] = [];
-  dataset.samples.forEach(({ label, split }, sample) => {
-    if (label < 0) return;
-    const views = split === 'train' ? ((settings.augment ?? 0) as number) : 0;
-    for (let view = 0; view <= views; view++) rows.push({ sample, view });
-  });
-  return rows;
-}
-
-function featureKey(
-  { backboneHash, dataset, settings }: SessionOptions,
-  shape: RunShape,
-  { choice }: Prefix,
-  { target }: ChosenKernels,
-): string {
-  const augmentation = settings.augment ? `-${settings.augment}-${settings.seed}` : '';
-  // The processor's values differ from the GPU's in the last bits, as do rows that a workgroup sums.
-  const rows = target.rows === 'lone' ? '' : `-${target.rows}`;
-  const place = choice.place === 'processor' ? '-processor' : rows;
-  return `${backboneHash}-${dataset.hash}-${shape.model.sizeIn(settings)}-${prefixKey(shape)}${augmentation}${place}`;
 }

@@ -8,7 +8,16 @@ import type {
   Settings,
 } from '../models/describe.ts';
 import type { HubRequest, StoredBackbone } from './hub/describe.ts';
-import type { DatasetEdit, DatasetView, DroppedFile, Thumbnail, Understood } from './protocol/data.ts';
+import type {
+  DatasetEdit,
+  DatasetView,
+  DroppedFile,
+  TextColumns,
+  Thumbnail,
+  TokenView,
+  Understood,
+  Words,
+} from './protocol/data.ts';
 import type {
   MaskEdited,
   MaskView,
@@ -130,6 +139,10 @@ export interface Studio {
   addSound(id: string | null, className: string, samples: Float32Array, rate: number): Promise<DatasetView>;
   removeDataset(id: string): Promise<void>;
   restoreDataset(id: string): Promise<DatasetView>;
+  /** Reads the table of a data set of texts by other columns: a new data set takes its place. */
+  chooseColumns(id: string, columns: TextColumns): Promise<DatasetView>;
+  /** The tokens of one sample of a data set of texts, cut to `length`. */
+  tokens(dataset: string, backbone: string, sample: number, length: number): Promise<TokenView>;
   thumbnails(id: string, classIndex: number, from: number, count: number): Promise<Thumbnail[]>;
   /** The file that a sample came as. */
   original(id: string, sample: number): Promise<Blob>;
@@ -172,7 +185,7 @@ export interface Studio {
   /** Times one step of a run that trains or rests; the run's numbers stay as they are. */
   profile(run: string): Promise<Profile>;
   /** Classifies one picture with and without the adapter. */
-  predict(run: string, picture: Blob): Promise<Prediction>;
+  predict(run: string, sample: Blob | Words): Promise<Prediction>;
   /** The adapter as a zip; `withBase` adds the frozen weights and a loader, `ranks` cuts modules to lower ranks. */
   exportAdapter(
     run: string,

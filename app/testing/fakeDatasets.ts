@@ -2,6 +2,7 @@ import type * as P from '../../workers/protocol.ts';
 import { backbones } from './fakeCatalogue.ts';
 import { applyEdit, fashion, recount, wilson } from './fakeData.ts';
 import { picture } from './fakePictures.ts';
+import { tokensOf, wordsOf } from './fakeTexts.ts';
 
 export const clone = <T>(value: T): T => structuredClone(value);
 export const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -83,7 +84,8 @@ export class FakeDatasets {
     return picture(0, 0);
   }
   async thumbnails(id: string, classIndex: number, from: number, count: number): Promise<P.Thumbnail[]> {
-    const c = this.sets.get(id)!.at(-1)!.classes[classIndex]!;
+    const { kind, classes } = this.sets.get(id)!.at(-1)!;
+    const c = classes[classIndex]!;
     const n = Math.max(0, Math.min(count, c.counts.train + c.counts.val + c.counts.test - from));
     return Promise.all(
       Array.from({ length: n }, async (_, i) => {
@@ -91,13 +93,25 @@ export class FakeDatasets {
         const split = at < c.counts.train ? 'train' : at < c.counts.train + c.counts.val ? 'val' : 'test';
         return {
           sample: classIndex * 1000 + at,
-          path: `${c.name}/${at}.png`,
+          path:
+            kind === 'text'
+              ? `questions.csv line ${at * classes.length + classIndex + 2}`
+              : `${c.name}/${at}.png`,
           split,
           seconds: null,
-          image: await picture(classIndex, at),
+          image: kind === 'text' ? new Blob() : await picture(classIndex, at),
+          words: kind === 'text' ? wordsOf(c.name, at) : null,
         } as const;
       }),
     );
+  }
+  async chooseColumns(id: string, columns: P.TextColumns): Promise<P.DatasetView> {
+    const d = clone(this.sets.get(id)!.at(-1)!);
+    return this.push(id, { ...d, table: d.table && { ...d.table, chosen: columns } });
+  }
+  async tokens(_: string, __: string, sample: number, length: number): Promise<P.TokenView> {
+    await wait(this.tickMs);
+    return tokensOf(sample, length);
   }
   async loadFromHub({ model }: P.HubRequest) {
     for (let i = 0; i < 10; i++) {

@@ -4,6 +4,7 @@ import type * as P from '../../workers/protocol.ts';
 export type Scene =
   | 'empty'
   | 'data'
+  | 'texts'
   | 'running'
   | 'paused'
   | 'sparse'

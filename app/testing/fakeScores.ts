@@ -4,6 +4,7 @@ import { backbones } from './fakeCatalogue.ts';
 import { wilson } from './fakeData.ts';
 import { picture, random } from './fakePictures.ts';
 import { reachedOf } from './fakeRuns.ts';
+import { wordsOf } from './fakeTexts.ts';
 
 /** Lengthens a run's curves to `done` steps. */
 export function grow(run: P.RunView, curves: P.RunCurves, done: number, total: number): void {
@@ -32,6 +33,7 @@ export function grow(run: P.RunView, curves: P.RunCurves, done: number, total: n
 /** A report with the usual mix-ups between garments. */
 export async function reportOf(run: P.RunView): Promise<P.Report> {
   const n = run.classes.length;
+  const texts = run.plan.dataset === 'mail';
   const draw = random(5);
   const confusion = Array.from({ length: n }, (_, a) =>
     Array.from({ length: n }, (_, p) => (a === p ? 15 : 0)),
@@ -46,7 +48,7 @@ export async function reportOf(run: P.RunView): Promise<P.Report> {
     [9, 7],
     [5, 7],
     [6, 4],
-  ];
+  ].filter((pair) => pair.every((c) => c < n));
   for (const [a, p] of pairs) {
     const k = 1 + Math.floor(draw() * 2.4);
     if (!confusion[a!]?.[p!] && confusion[a!]) {
@@ -57,11 +59,12 @@ export async function reportOf(run: P.RunView): Promise<P.Report> {
   const mistakes = await Promise.all(
     pairs.map(async ([actual, predicted], i) => ({
       sample: i,
-      path: `${run.classes[actual!]}/${i}.png`,
+      path: texts ? `questions.csv line ${i * 7 + 2}` : `${run.classes[actual!]}/${i}.png`,
       actual: actual!,
       predicted: predicted!,
       confidence: 0.97 - i * 0.05,
-      image: await picture(actual!, 400 + i),
+      image: texts ? new Blob() : await picture(actual!, 400 + i),
+      words: texts ? wordsOf(run.classes[actual!]!, i) : null,
     })),
   );
   return {

@@ -7,6 +7,7 @@ import { extraUseOf, mergeOf } from './fakeMerge.ts';
 import { compared, queueOf, reachedOf, waiting } from './fakeRuns.ts';
 import { deviceLost, machineOf, outOfMemory, type Scene } from './fakeScenes.ts';
 import { cutOf, grow, masksOf, profileOf, renewed, reportOf, sharesOf, spectraOf } from './fakeScores.ts';
+import { questions } from './fakeTexts.ts';
 
 const STEPS = 280;
 
@@ -40,6 +41,7 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
     const { scene } = this;
     if (scene !== 'empty' && scene !== 'importing' && scene !== 'nogpu' && scene !== 'imported')
       this.sets.set('fashion', [fashion()]);
+    if (scene === 'texts') this.sets.set('mail', [questions()]);
     const make = (
       id: string,
       name: string,
@@ -70,6 +72,12 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
       this.moveQueue(true);
     }
     if (scene === 'done') make('r1', 'fashion, rank 8', 'done', STEPS, 700_000);
+    if (scene === 'texts') {
+      const run = make('r1', 'questions, rank 8', 'done', STEPS, 50_000);
+      run.plan = { ...run.plan, dataset: 'mail', backbone: 'minilm-l6' };
+      run.classes = questions().classes.map((c) => c.name);
+      run.datasetName = 'questions';
+    }
     if (scene === 'interrupted') make('r1', 'fashion, rank 8', 'interrupted', 150, 4_000_000);
     if (scene === 'sparse')
       make('r1', 'fashion, two in a hundred', 'paused', 120, 60_000, { method: 'shira' });
@@ -339,14 +347,14 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
     await wait(this.tickMs * 5);
     return profileOf(this.list.get(id)!);
   }
-  async predict(id: string, image: Blob): Promise<P.Prediction> {
+  async predict(id: string, sample: Blob | P.Words): Promise<P.Prediction> {
     const { classes, state } = this.list.get(id)!;
     await wait(this.tickMs);
     return {
       classes,
       withAdapter: sharesOf(classes, 1.9),
       withoutAdapter: state === 'imported' ? null : sharesOf(classes, 0.22),
-      thumbnail: image,
+      thumbnail: sample instanceof Blob ? sample : new Blob(),
       ms: 14.2,
     };
   }

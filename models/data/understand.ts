@@ -3,6 +3,7 @@ import { readSafetensors } from '../checkpoints/safetensors.ts';
 import { isKohya } from '../exports/kohya.ts';
 import { baseName, type FileEntry, folderName, headOf, isJunk, normalPath, sourceOf } from './entry.ts';
 import { isImage, isSound, sniff, sniffLength } from './sniff.ts';
+import { mayBeTexts } from './text/table.ts';
 
 /** What a drop is, by its content. */
 export interface Understanding {
@@ -48,6 +49,9 @@ export async function understand(entries: readonly FileEntry[]): Promise<Underst
       sentence: `A backbone: ${model} describes it, with weights beside it.`,
       folder: folderName(model),
     };
+  const graph = paths.find((path) => /\.onnx$/i.test(path));
+  if (graph !== undefined)
+    return { kind: 'backbone', sentence: `An ONNX file, ${graph}.`, folder: folderName(graph) };
   return byContent(files);
 }
 
@@ -68,9 +72,9 @@ async function byContent(files: readonly { path: string; entry: FileEntry }[]): 
     if (isImage(kind)) return { kind: 'images', sentence: `Pictures, ${path} among them.`, folder: '' };
     if (isSound(kind)) return { kind: 'sounds', sentence: `Sounds, ${path} among them.`, folder: '' };
     if (kind === 'zip' && files.length === 1) return { kind: 'zip', sentence: `A zip, ${path}.`, folder: '' };
-    if (kind === 'text' && /\.(csv|tsv|jsonl|ndjson|json)$/i.test(path)) tables++;
+    if ((kind === 'text' || /\.parquet$/i.test(path)) && mayBeTexts(path)) tables++;
   }
-  if (tables > 0) return { kind: 'table', sentence: 'A table without the pictures it may name.', folder: '' };
+  if (tables > 0) return { kind: 'table', sentence: 'Texts, or a table of them.', folder: '' };
   const adapterOnly = files.find(({ path }) => /\.safetensors$/i.test(path));
   if (adapterOnly && (await holdsKohya(adapterOnly.entry)))
     return { kind: 'adapter', sentence: `An adapter: ${adapterOnly.path}, in kohya's layout.`, folder: '' };
@@ -83,7 +87,7 @@ async function byContent(files: readonly { path: string; entry: FileEntry }[]): 
   }
   return {
     kind: 'unknown',
-    sentence: `Neither pictures (JPEG, PNG, WebP), sounds (WAV, FLAC, MP3, Ogg Vorbis), a table, an adapter nor a backbone was found among ${files.length} files.`,
+    sentence: `Neither pictures (JPEG, PNG, WebP), sounds (WAV, FLAC, MP3, Ogg Vorbis), texts (CSV, JSON, TXT, Parquet), an adapter nor a backbone was found among ${files.length} files.`,
     folder: '',
   };
 }

@@ -6,7 +6,7 @@ import type { Rejected } from '../protocol.ts';
 import type { Files } from '../session/ports.ts';
 import type { Pool } from './jobs.ts';
 import { PackWriter } from './packs.ts';
-import type { DatasetRecord, StoredSample } from './record.ts';
+import type { DatasetRecord, StoredSample, StoredTable } from './record.ts';
 import { sha256 } from './view.ts';
 
 /** What an import needs to know, and whom it tells. */
@@ -19,6 +19,8 @@ export interface ImportOptions {
   /** When it fires, what was taken so far becomes the data set. */
   readonly signal: AbortSignal;
   report(done: number, total: number): void;
+  /** The table that texts came from; its files are stored already. */
+  readonly table?: StoredTable;
 }
 
 /** Where the packs of a data set lie; everything of it begins with this. */
@@ -26,7 +28,8 @@ export const datasetFolder = (id: string) => `datasets/${id}/`;
 
 interface Taken {
   readonly photo: Uint8Array;
-  readonly thumbnail: Uint8Array;
+  /** Absent for a text. */
+  readonly thumbnail?: Uint8Array;
   readonly hash: string;
   readonly seconds?: number;
 }
@@ -50,18 +53,22 @@ export async function importSamples(
   const ahead = new Map<number, Promise<Taken | Rejected>>();
   for (let i = 0; i < total && !signal.aborted; i++) {
     for (; next < Math.min(total, i + pool.size * 2); next++)
-      ahead.set(next, take(found.samples[next], pool));
+      ahead.set(
+        next,
+        found.kind === 'text' ? takeText(found.samples[next]) : take(found.samples[next], pool),
+      );
     const taken = await ahead.get(i)!;
     ahead.delete(i);
     if ('reason' in taken) rejected.push(taken);
     else {
       const { path, label, split } = found.samples[i];
-      const place = { photo: await photos.add(taken.photo), thumb: await thumbs.add(taken.thumbnail) };
-      const { hash, seconds } = taken;
+      const { hash, seconds, thumbnail } = taken;
+      const photo = await photos.add(taken.photo);
+      const place = thumbnail ? { photo, thumb: await thumbs.add(thumbnail) } : { photo };
       const row = { dataset: id, id: rows.length, path, label, hash, ...place };
       rows.push({ ...row, ...(split && { split }), ...(seconds !== undefined && { seconds }) });
     }
-    report(i + 1, total);
+    if (found.kind !== 'text' || i % 100 === 99 || i + 1 === total) report(i + 1, total);
   }
   await photos.flush();
   await thumbs.flush();
@@ -83,8 +90,14 @@ export async function importSamples(
     split: defaultSplit,
     edits: [],
     bytes: photos.total + thumbs.total,
+    ...(options.table && { table: options.table }),
   };
   return { record, rows };
+}
+
+async function takeText({ entry }: Sample): Promise<Taken> {
+  const photo = await entry.bytes();
+  return { photo, hash: await sha256(photo) };
 }
 
 async function take(sample: Sample, pool: Pool): Promise<Taken | Rejected> {

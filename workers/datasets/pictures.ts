@@ -2,10 +2,14 @@ import type { JsonObject } from '../../models/checkpoints/folder.ts';
 import { framesPerSecond } from '../../models/data/audio/features.ts';
 import { type AugmentSettings, defaultAugment } from '../../models/data/augment.ts';
 import { withImageSize } from '../../models/data/preprocess.ts';
+import { type Words, wordsOf } from '../../models/data/text/texts.ts';
+import type { TextTokenizer } from '../../models/data/text/tokenizer.ts';
+import type { Model } from '../../models/model.ts';
 import type { Augmentation, Dataset, Files, SampleRecord, SampleValues } from '../session/ports.ts';
 import type { Pool, ViewWanted, Wanted, WantedPicture, WantedSound } from './jobs.ts';
 import { readPlace } from './packs.ts';
 import type { StoredSample } from './record.ts';
+import { readText } from './texts.ts';
 import type { Edited } from './view.ts';
 
 interface Ports {
@@ -63,9 +67,14 @@ abstract class StoredSamples implements Dataset {
     return { sha256: this.#rows[sample].hash };
   }
 
-  /** The thumbnail of one of `samples`. */
-  async thumbnail(sample: number): Promise<Blob> {
-    return imageBlob(await readPlace(this.#ports.files, this.#rows[sample].thumb));
+  /** What a person sees of one of `samples`: its thumbnail, or its words. */
+  look(sample: number): Promise<Look> {
+    return lookAtRow(this.#ports.files, this.#rows[sample]);
+  }
+
+  /** The words of one of `samples` of a data set of texts. */
+  protected async wordsOf(sample: number): Promise<Words> {
+    return wordsOf(await readPlace(this.#ports.files, this.#rows[sample].photo));
   }
 }
 
@@ -113,16 +122,55 @@ class StoredSounds extends StoredSamples {
   }
 }
 
-/** A stored data set as a backbone with that `preprocessor_config.json` reads it. */
+/** Texts as tokens of one backbone: `ids`, `mask` and what else it reads. */
+class StoredTexts extends StoredSamples {
+  readonly #backbone: Reading;
+
+  constructor(edited: Edited, rows: readonly StoredSample[], ports: Ports, backbone: Reading) {
+    super(edited, rows, ports);
+    this.#backbone = backbone;
+  }
+
+  async load(samples: readonly number[], size: number): Promise<SampleValues[]> {
+    const reader = { tokenizer: await this.#backbone.tokenizer(), model: this.#backbone.model };
+    return Promise.all(samples.map(async (sample) => readText(reader, await this.wordsOf(sample), size)));
+  }
+}
+
+/** How a backbone reads samples. */
+export interface Reading {
+  /** `preprocessor_config.json`. */
+  readonly preprocessor: JsonObject;
+  readonly model: Model;
+  tokenizer(): Promise<TextTokenizer>;
+}
+
+/** A stored data set as a backbone reads it. */
 export function storedSamples(
   edited: Edited,
   rows: readonly StoredSample[],
   ports: Ports,
-  preprocessor: JsonObject,
+  backbone: Reading,
 ): StoredSamples {
-  return edited.files.kind === 'audio'
-    ? new StoredSounds(edited, rows, ports, preprocessor)
-    : new StoredPictures(edited, rows, ports, preprocessor);
+  switch (edited.files.kind) {
+    case 'image':
+      return new StoredPictures(edited, rows, ports, backbone.preprocessor);
+    case 'audio':
+      return new StoredSounds(edited, rows, ports, backbone.preprocessor);
+    case 'text':
+      return new StoredTexts(edited, rows, ports, backbone);
+  }
+}
+
+/** What a person sees of a sample; the picture is empty for a text. */
+export interface Look {
+  readonly image: Blob;
+  readonly words: Words | null;
+}
+
+export async function lookAtRow(files: Files, { photo, thumb }: StoredSample): Promise<Look> {
+  if (thumb) return { image: imageBlob(await readPlace(files, thumb)), words: null };
+  return { image: new Blob(), words: wordsOf(await readPlace(files, photo)) };
 }
 
 /** Bytes of a picture as a blob of its kind. */

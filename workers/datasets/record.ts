@@ -3,6 +3,7 @@ import type { Rejected } from '../../models/data/entry.ts';
 import type { DataKind } from '../../models/data/kind.ts';
 import type { SplitSettings } from '../../models/data/split.ts';
 import type { Split } from '../../models/data/tables.ts';
+import type { TextColumns } from '../../models/data/text/texts.ts';
 
 /** A data set as it is stored: what was found, and the edits made since. Samples are rows of their own. */
 export interface DatasetRecord {
@@ -23,6 +24,18 @@ export interface DatasetRecord {
   readonly edits: StoredEdit[];
   /** Bytes of its samples and thumbnails. */
   readonly bytes: number;
+  /** The table that its texts came from. */
+  readonly table?: StoredTable;
+}
+
+/** A table of texts as it was dropped, so that other columns of it can be chosen. */
+export interface StoredTable {
+  /** Paths of its files; file i is stored as `datasets/<id>/table.<i>`. */
+  readonly files: readonly string[];
+  readonly columns: readonly string[];
+  readonly chosen: TextColumns;
+  /** The first rows, as they stand in the first file. */
+  readonly rows: readonly (readonly (string | null)[])[];
 }
 
 /** An edit, or a sample added to the class that has `index` at that point. */
@@ -46,9 +59,10 @@ export interface StoredSample {
   /** Class as found; -1 for samples without one and for those that an edit adds. */
   readonly label: number;
   readonly split?: Split;
-  /** The bytes of the file as it came. */
+  /** The bytes of the file as it came; of a text, its words. */
   readonly photo: Place;
-  readonly thumb: Place;
+  /** Absent for texts. */
+  readonly thumb?: Place;
   /** SHA-256 of its bytes, hexadecimal. */
   readonly hash: string;
   /** How long a sound lasts. */

@@ -1,16 +1,29 @@
 import 'fake-indexeddb/auto';
+import { readFileSync } from 'node:fs';
 import { openDB } from 'idb';
 import { describe, expect, test } from 'vitest';
+import { bytesSource } from '../../models/checkpoints/bytes.ts';
+import type { JsonObject } from '../../models/checkpoints/folder.ts';
+import { openFolder } from '../../models/checkpoints/folder.ts';
+import { bytesEntry } from '../../models/data/entry.ts';
 import { readLabelledFolder } from '../../models/data/folder.ts';
 import { entries, pngStart } from '../../models/data/testing.ts';
+import { openTokenizer } from '../../models/data/text/openTokenizer.ts';
+import { openModel } from '../../models/open.ts';
 import { StorageFullError } from '../session/ports.ts';
 import { openRecords } from '../storage/records.ts';
-import { storedSamples } from './pictures.ts';
+import { type Reading, storedSamples } from './pictures.ts';
 import { DatasetStore } from './store.ts';
+import { textsIn } from './tables.ts';
 import { lookAt, samplesOf } from './take.ts';
 import { fakePool, importPaths, memoryStore, pathsOf } from './testing.ts';
 
-const preprocessor = { image_processor_type: 'ViTImageProcessor' };
+/** A backbone of pictures or sounds; none of these tests reads its model. */
+const reading = (preprocessor: JsonObject): Reading => ({
+  preprocessor,
+  model: undefined as unknown as Reading['model'],
+  tokenizer: () => Promise.reject(new Error('It reads no texts.')),
+});
 const picture = new Blob([Uint8Array.from([...pngStart, 1, 2, 3])]);
 const png = (name: string, n: number) => new File([Uint8Array.from([...pngStart, n])], name);
 
@@ -21,12 +34,81 @@ test('imports a folder: classes, split, what was left out by name, and pictures 
   expect(view.counts).toEqual({ train: 12, val: 4, test: 4 });
   expect(view.rejected).toEqual([{ path: 'cat/damaged.png', reason: 'this PNG cannot be decoded' }]);
   const { rows, edited } = await store.open(view.id);
-  const pictures = storedSamples(edited, rows, { files, pool: fakePool }, preprocessor);
+  const pictures = storedSamples(
+    edited,
+    rows,
+    { files, pool: fakePool },
+    reading({ image_processor_type: 'ViTImageProcessor' }),
+  );
   expect(pictures.hash).toBe(view.hash);
   const [{ pixels }] = await pictures.load([3], 8, null);
   expect(pixels).toHaveLength(3 * 8 * 8);
-  expect(await pictures.thumbnail(3)).toHaveProperty('type', 'image/png');
+  expect((await pictures.look(3)).image).toHaveProperty('type', 'image/png');
   expect(await files.list(`datasets/${view.id}/`)).toHaveLength(2);
+});
+
+describe('texts', () => {
+  const never = new AbortController().signal;
+  const csv = (text: string) => bytesEntry('mail/inbox.csv', new TextEncoder().encode(text));
+  const rows =
+    'subject,kind,from\nthe cat sleeps,animals,a\nour oven is hot,kitchen,b\nthe storm came,weather,b\n';
+  const backbone = async (): Promise<Reading> => {
+    const folder = 'tools/reference/fixtures/bert-words-tiny';
+    const names = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
+    const tree = new Map(
+      names.map((name) => [name, bytesSource(new Uint8Array(readFileSync(`${folder}/${name}`)))]),
+    );
+    const model = openModel(await openFolder(tree));
+    return { preprocessor: {}, model, tokenizer: async () => (await openTokenizer(tree))! };
+  };
+  const imported = async (text = rows) => {
+    const made = await memoryStore();
+    const texts = await textsIn([csv(text)]);
+    const view = await made.store.import(texts.found, 'mail', never, () => undefined, undefined, texts);
+    return { ...made, view };
+  };
+
+  test('of a table are kept with it, shown as words, and come back as tokens', async () => {
+    const { store, files, view } = await imported();
+    expect([view.kind, view.classes.map((c) => c.name)]).toEqual(['text', ['animals', 'kitchen', 'weather']]);
+    expect(view.table).toMatchObject({
+      columns: ['subject', 'kind', 'from'],
+      chosen: { text: 'subject', pair: null, label: 'kind' },
+      rows: [['the cat sleeps', 'animals', 'a'], {}, {}],
+    });
+    const [shown] = await store.thumbnails(view.id, 1, 0, 9);
+    expect(shown).toMatchObject({ words: { text: 'our oven is hot', pair: null }, path: 'inbox.csv line 3' });
+    const { rows: stored, edited } = await store.open(view.id);
+    const dataset = storedSamples(edited, stored, { files, pool: fakePool }, await backbone());
+    const [values] = await dataset.load([0], 8, null);
+    expect(Object.keys(values)).toEqual(['ids', 'mask', 'types']);
+    expect([...values.mask].filter(Boolean).length).toBeGreaterThan(4);
+    expect((await dataset.look(0)).words?.text).toBe('the cat sleeps');
+  });
+
+  test('take the edits of any data set', async () => {
+    const { store, view } = await imported();
+    await store.edit(view.id, { kind: 'merge-classes', indices: [0, 2], name: 'outside' });
+    const { classes } = await store.edit(view.id, { kind: 'rename-class', index: 1, name: 'inside' });
+    expect(classes.map((c) => c.name).sort()).toEqual(['inside', 'outside']);
+    expect((await store.undo(view.id)).classes.map((c) => c.name)).toContain('kitchen');
+  });
+
+  test('can be read anew by other columns', async () => {
+    const { store, view } = await imported();
+    const chosen = { text: 'subject', pair: 'kind', label: 'from' };
+    const texts = await textsIn(await store.tableFiles(view.id), chosen);
+    const again = await store.import(texts.found, 'mail', never, () => undefined, undefined, texts);
+    expect(again.classes.map((c) => c.name)).toEqual(['a', 'b']);
+    expect(await store.words(again.id, 0)).toEqual({ text: 'the cat sleeps', pair: 'animals' });
+    expect(again.table?.chosen).toEqual(chosen);
+  });
+
+  test('a table that names pictures which were not dropped is told so', async () => {
+    await expect(textsIn([csv('file_name,label\na.png,1\nb.jpg,2\n')])).rejects.toThrow(
+      /not dropped with it/,
+    );
+  });
 });
 
 describe('sounds', () => {
@@ -48,7 +130,11 @@ describe('sounds', () => {
     expect(played.type).toBe('audio/wav');
     expect(new Uint8Array(await played.arrayBuffer())).toEqual(wav(1));
     const { rows, edited } = await store.open(view.id);
-    const [{ mel }] = await storedSamples(edited, rows, { files, pool: fakePool }, {}).load([0], 2.5, null);
+    const [{ mel }] = await storedSamples(edited, rows, { files, pool: fakePool }, reading({})).load(
+      [0],
+      2.5,
+      null,
+    );
     expect(mel).toHaveLength(250);
   });
 

@@ -1,10 +1,11 @@
 import { type DataEdit, EditError } from '../../models/data/edits.ts';
-import { blobEntry, headOf, type Rejected } from '../../models/data/entry.ts';
+import { blobEntry, bytesEntry, type FileEntry, headOf, type Rejected } from '../../models/data/entry.ts';
 import { DataError } from '../../models/data/errors.ts';
 import type { LabelledFiles } from '../../models/data/folder.ts';
 import { type DataKind, dataKindOf, nounOf, whyNot } from '../../models/data/kind.ts';
 import { mimeOf, sniff, sniffLength } from '../../models/data/sniff.ts';
 import { defaultSplit } from '../../models/data/split.ts';
+import { type Words, wordsOf } from '../../models/data/text/texts.ts';
 import type { DatasetEdit, DatasetView, Thumbnail } from '../protocol.ts';
 import type { Files } from '../session/ports.ts';
 import type { Exclusive } from '../storage/pointed.ts';
@@ -12,8 +13,9 @@ import { type Database, onDisk } from '../storage/records.ts';
 import { datasetFolder, importSamples } from './import.ts';
 import type { Pool } from './jobs.ts';
 import { PackWriter, readPlace } from './packs.ts';
-import { imageBlob } from './pictures.ts';
+import { lookAtRow } from './pictures.ts';
 import type { DatasetRecord, StoredEdit, StoredSample } from './record.ts';
+import type { FoundTexts } from './tables.ts';
 import { type Edited, editedDataset, sha256, viewOf } from './view.ts';
 
 export interface DatasetPorts {
@@ -100,11 +102,14 @@ export class DatasetStore {
     signal: AbortSignal,
     report: (done: number, total: number) => void,
     id = this.#ports.newId(),
+    texts?: FoundTexts,
   ): Promise<DatasetView> {
     const { files, pool, db, now, exclusive } = this.#ports;
     return exclusive(importing(id), async () => {
       try {
-        const options = { id, name, createdAt: now(), files, pool, signal, report };
+        for (const [i, file] of (texts?.files ?? []).entries())
+          await files.write(tableFile(id, i), await file.bytes());
+        const options = { id, name, createdAt: now(), files, pool, signal, report, table: texts?.table };
         const { record, rows } = await importSamples(found, options);
         if (rows.length === 0) throw new NothingTaken(record.rejected);
         const tx = db.transaction(['datasets', 'samples'], 'readwrite', onDisk);
@@ -192,6 +197,25 @@ export class DatasetStore {
     return this.#tell(id);
   }
 
+  /** The files of the table that a data set's texts came from. Throws `DataError` where there is none. */
+  async tableFiles(id: string): Promise<FileEntry[]> {
+    const { record } = await this.open(id);
+    if (!record.table) throw new DataError(record.name, 'its texts came from no table; drop one');
+    return Promise.all(
+      record.table.files.map(async (path, i) => {
+        const bytes = await this.#ports.files.read(tableFile(id, i));
+        if (!bytes) throw new DataError(path, 'it is not stored any more; drop it again');
+        return bytesEntry(path, bytes);
+      }),
+    );
+  }
+
+  /** The words of a sample of a data set of texts. */
+  async words(id: string, sample: number): Promise<Words> {
+    const { rows } = await this.open(id);
+    return wordsOf(await readPlace(this.#ports.files, rows[sample].photo));
+  }
+
   /** The file that a sample came as. */
   async original(id: string, sample: number): Promise<Blob> {
     const { rows } = await this.open(id);
@@ -209,7 +233,7 @@ export class DatasetStore {
         path,
         split,
         seconds: rows[sample].seconds ?? null,
-        image: imageBlob(await readPlace(this.#ports.files, rows[sample].thumb)),
+        ...(await lookAtRow(this.#ports.files, rows[sample])),
       })),
     );
   }
@@ -307,6 +331,8 @@ export class NothingTaken extends Error {
     this.rejected = rejected;
   }
 }
+
+const tableFile = (id: string, index: number) => `${datasetFolder(id)}table.${index}`;
 
 /** The lock under which a data set is written. */
 const importing = (id: string) => `dataset:${id}`;

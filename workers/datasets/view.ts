@@ -1,10 +1,16 @@
 import { applyEdits } from '../../models/data/edits.ts';
 import type { LabelledFiles, Sample } from '../../models/data/folder.ts';
 import { type Division, divide, type SplitSettings } from '../../models/data/split.ts';
-import type { ClassView, DatasetView, Split } from '../protocol.ts';
+import type { ClassView, DatasetView, Split, TableView } from '../protocol.ts';
 import type { Files } from '../session/ports.ts';
 import { readPlace } from './packs.ts';
-import { asDataEdits, type DatasetRecord, type StoredEdit, type StoredSample } from './record.ts';
+import {
+  asDataEdits,
+  type DatasetRecord,
+  type StoredEdit,
+  type StoredSample,
+  type StoredTable,
+} from './record.ts';
 
 /** A data set as it stands after its edits. */
 export interface Edited {
@@ -75,8 +81,13 @@ export function viewOf(record: DatasetRecord, edited: Edited): DatasetView {
     rejected,
     notes: [...record.notes, ...edited.division.warnings],
     canUndo: record.edits.length > 0,
+    table: record.table ? tableView(record.table) : null,
     bytes,
   };
+}
+
+function tableView({ columns, chosen, rows }: StoredTable): TableView {
+  return { columns: [...columns], chosen, rows: rows.map((row) => [...row]) };
 }
 
 /** SHA-256 of text or bytes, hexadecimal. */

@@ -1,8 +1,11 @@
 import type { ByteSource } from '../../models/checkpoints/bytes.ts';
 import { type FileTree, type JsonObject, openFolder } from '../../models/checkpoints/folder.ts';
 import { baseName, type FileEntry, folderName, normalPath, sourceOf } from '../../models/data/entry.ts';
+import { openTokenizer, tokenizerFiles } from '../../models/data/text/openTokenizer.ts';
+import { type TextTokenizer, TokenizerError } from '../../models/data/text/tokenizer.ts';
 import type { BackboneCard } from '../../models/describe.ts';
 import type { Model } from '../../models/model.ts';
+import { onnxFolder } from '../../models/onnx/folder.ts';
 import { type BackboneSource, describeBackbone, openModel } from '../../models/open.ts';
 import { type EmbeddedBackbone, embeddedBackbones } from '../../models/weights/index.ts';
 import { sha256 } from '../datasets/view.ts';
@@ -23,8 +26,12 @@ export interface OpenBackbone {
   readonly card: BackboneCard;
   readonly model: Model;
   readonly config: JsonObject;
-  /** `preprocessor_config.json`; a backbone without one cannot take pictures. */
+  /** `preprocessor_config.json`; empty where it reads text. */
   readonly preprocessor: JsonObject;
+  /** How texts become tokens; throws `TokenizerError` where the folder has no tokenizer. */
+  tokenizer(): Promise<TextTokenizer>;
+  /** The tokenizer's files by name. */
+  tokenizerFiles(): Promise<Map<string, Uint8Array>>;
   /** Identifies its weights. */
   readonly hash: string;
   /** Its ONNX graph, where it has one. */
@@ -179,12 +186,15 @@ export class Backbones {
     name: string,
     report: (done: number, total: number) => void,
   ): Promise<OpenBackbone> {
-    const found = entries
+    const inside = entries
       .map((entry) => ({ entry, path: normalPath(entry.path) }))
-      .filter(({ path }) => folderName(path) === folder && isOfModel(baseName(path)))
-      .map(({ entry, path }) => ({ source: sourceOf(entry), file: baseName(path) }));
+      .filter(({ path }) => folderName(path) === folder)
+      .map(({ entry, path }) => [baseName(path), sourceOf(entry)] as const);
+    // Weights of a graph may lie in files of any name.
+    const tree = (await onnxFolder(new Map(inside)))?.files ?? new Map(inside);
+    const found = [...tree].filter(([file]) => isOfModel(file)).map(([file, source]) => ({ file, source }));
     // Refuses what cannot be used before anything is copied.
-    openModel(await openFolder(new Map(found.map(({ file, source }) => [file, source]))));
+    await readBackbone(new Map(found.map(({ file, source }) => [file, source])), name);
     await this.dropRemoved(0);
     const id = `dropped-${crypto.randomUUID()}`;
     return this.#ports.tabs.exclusive(copying(id), () => this.#copy(id, name, found, report));
@@ -245,7 +255,7 @@ const keepRemoved = 10 * 60_000;
 /** Weights in any form that is read, their index, the configurations, and what a tokenizer needs. */
 function isOfModel(file: string): boolean {
   return (
-    /\.(safetensors|bin|pt|pth|ckpt)$|\.(safetensors|bin)\.index\.json$/.test(file) ||
+    /\.(safetensors|bin|pt|pth|ckpt|onnx)$|\.(safetensors|bin)\.index\.json$/.test(file) ||
     /^(config|preprocessor_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template)\.json$/.test(
       file,
     ) ||
@@ -255,7 +265,7 @@ function isOfModel(file: string): boolean {
   );
 }
 
-const isWeights = (file: string) => /\.(safetensors|bin|pt|pth|ckpt)$/.test(file);
+const isWeights = (file: string) => /\.(safetensors|bin|pt|pth|ckpt|onnx)$/.test(file);
 
 const sourceText = ({ hub, id, commit }: { hub: string; id: string; commit: string }) =>
   `${id}, commit ${commit.slice(0, 12)}, from ${hub}`;
@@ -269,21 +279,61 @@ async function* pieces(source: ByteSource, size = 4 * 2 ** 20): AsyncGenerator<U
   for (let at = 0; at < source.size; at += size) yield source.read(at, Math.min(source.size, at + size));
 }
 
-/** Opens a folder as a backbone. Throws where it cannot be one, before any weight is read. */
-export async function opened(
+/** Reads a folder as a backbone's. Throws where it cannot be one, before any weight is read. */
+export async function readBackbone(
+  tree: FileTree,
+  title: string,
+): Promise<Pick<OpenBackbone, 'model' | 'config' | 'preprocessor' | 'tokenizer' | 'tokenizerFiles'>> {
+  const folder = await openFolder(tree);
+  const model = openModel(folder);
+  const { config } = folder;
+  const texts = {
+    tokenizer: keptTokenizer(tree, title),
+    tokenizerFiles: () => filesNamed(tree, tokenizerFiles),
+  };
+  // Texts are prepared by a tokenizer.
+  const preprocessor = folder.preprocessor ?? (model.backbone.modality === 'text' ? {} : undefined);
+  if (preprocessor) return { model, config, preprocessor, ...texts };
+  throw new BackboneError(
+    `"${title}" has no preprocessor_config.json, so nothing tells how to prepare samples for it.`,
+    'Add that file to the folder and drop it again.',
+  );
+}
+
+/** The folder's tokenizer, read when it is first asked for. */
+function keptTokenizer(tree: FileTree, title: string): () => Promise<TextTokenizer> {
+  let opened: Promise<TextTokenizer> | undefined;
+  return () => {
+    opened ??= openTokenizer(tree).then((tokenizer) => {
+      if (tokenizer) return tokenizer;
+      throw new TokenizerError(`"${title}" has no tokenizer.json, so it cannot read texts.`);
+    });
+    opened.catch(() => {
+      opened = undefined;
+    });
+    return opened;
+  };
+}
+
+async function filesNamed(tree: FileTree, names: readonly string[]): Promise<Map<string, Uint8Array>> {
+  const there = names.flatMap((name) => {
+    const source = tree.get(name);
+    return source ? [{ name, source }] : [];
+  });
+  return new Map(
+    await Promise.all(
+      there.map(async ({ name, source }) => [name, await source.read(0, source.size)] as const),
+    ),
+  );
+}
+
+async function opened(
   about: BackboneSource,
   tree: FileTree,
   rest: Pick<OpenBackbone, 'hash' | 'reference' | 'fetch' | 'folder'>,
 ): Promise<OpenBackbone> {
-  const folder = await openFolder(tree);
-  const model = openModel(folder);
-  if (!folder.preprocessor)
-    throw new BackboneError(
-      `"${about.title}" has no preprocessor_config.json, so pictures cannot be prepared for it.`,
-      'Add that file to the folder and drop it again.',
-    );
-  const { config, preprocessor } = folder;
-  return { id: about.id, card: describeBackbone(model, about), model, config, preprocessor, ...rest };
+  const read = await readBackbone(tree, about.title);
+  return { id: about.id, card: describeBackbone(read.model, about), ...read, ...rest };
 }
 
 async function openStored(record: BackboneRecord, files: Files): Promise<OpenBackbone> {

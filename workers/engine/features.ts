@@ -56,8 +56,7 @@ export class Features {
     const key = JSON.stringify([edited.hash, backboneId, size]);
     const known = this.#known.get(key);
     if (known) return { ...known, dataset: datasetId };
-    const { preprocessor } = await backbones.open(backboneId);
-    const dataset = storedSamples(edited, rows, { files, pool }, preprocessor);
+    const dataset = storedSamples(edited, rows, { files, pool }, await backbones.open(backboneId));
     const session = await this.#open('neighbours', backboneId, size, dataset);
     try {
       const train = session.labelled('train');

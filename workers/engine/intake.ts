@@ -2,13 +2,16 @@ import { sizeOf } from '../../gpu-shaders/index.ts';
 import type { JsonObject } from '../../models/checkpoints/folder.ts';
 import { writeSafetensors } from '../../models/checkpoints/safetensors.ts';
 import type { FileEntry } from '../../models/data/entry.ts';
+import type { LabelledFiles } from '../../models/data/folder.ts';
 import { nounOf } from '../../models/data/kind.ts';
+import type { TextColumns } from '../../models/data/text/texts.ts';
 import { AdapterError } from '../../models/exports/adapter.ts';
 import { readAdapter as readAdapterFiles } from '../../models/exports/adapterZip.ts';
 import { headParameters } from '../../models/tasks/index.ts';
 import { defaultBackbone } from '../../models/weights/index.ts';
 import { readSample } from '../datasets/samples.ts';
 import { type DatasetStore, NothingTaken } from '../datasets/store.ts';
+import { type FoundTexts, textsIn } from '../datasets/tables.ts';
 import { type Drop, lookAt, samplesOf, sentenceOf } from '../datasets/take.ts';
 import type { DatasetView, DroppedFile, RunView, Storage, StudioEvent, Understood } from '../protocol.ts';
 import { type ImportedAdapter, readAdapter } from '../session/adapter.ts';
@@ -59,8 +62,9 @@ export class Intake {
     switch (understanding.kind) {
       case 'images':
       case 'sounds':
-      case 'table':
         return this.#samples(drop);
+      case 'table':
+        return this.#texts(drop);
       case 'adapter': {
         const run = await this.#adapter(drop);
         return {
@@ -103,19 +107,42 @@ export class Intake {
     );
   }
 
-  async #samples(drop: Drop): Promise<Understood> {
+  /** The same table read by other columns, as a data set of its own in place of the one there. */
+  async chooseColumns(id: string, columns: TextColumns): Promise<DatasetView> {
+    this.#stop = new AbortController();
     const { datasets } = this.#ports;
+    const { name } = await datasets.view(id);
+    const texts = await textsIn(await datasets.tableFiles(id), columns);
+    const report = this.#reporter('Reading texts', 'texts');
+    const view = await datasets.import(texts.found, name, this.#stop.signal, report, undefined, texts);
+    await datasets.remove(id);
+    return view;
+  }
+
+  async #samples(drop: Drop): Promise<Understood> {
     await this.#room(drop.entries);
     const look = this.#reporter('Looking at files', 'files');
-    const found = await samplesOf(drop, (seen) => look(seen, drop.entries.length));
-    if (found.samples.every(({ label }) => label < 0)) {
+    return this.#import(drop, await samplesOf(drop, (seen) => look(seen, drop.entries.length)));
+  }
+
+  async #texts(drop: Drop): Promise<Understood> {
+    await this.#room(drop.entries);
+    this.#reporter('Looking at files', 'files')(0, drop.entries.length);
+    const texts = await textsIn(drop.entries);
+    return this.#import(drop, texts.found, texts);
+  }
+
+  async #import(drop: Drop, found: LabelledFiles, texts?: FoundTexts): Promise<Understood> {
+    const { datasets } = this.#ports;
+    // The label of a table can be chosen on the page.
+    if (!texts?.table?.columns[1] && found.samples.every(({ label }) => label < 0)) {
       const sentence = found.notes.at(-1) ?? `No ${nounOf[found.kind]} with a label was found.`;
       return { kind: 'nothing', sentence, rejected: found.rejected };
     }
     try {
       const noun = `${nounOf[found.kind]}s`;
       const report = this.#reporter(`Reading ${noun}`, noun);
-      const dataset = await datasets.import(found, drop.name, this.#stop.signal, report);
+      const dataset = await datasets.import(found, drop.name, this.#stop.signal, report, undefined, texts);
       return { kind: 'dataset', sentence: sentenceOf(dataset), dataset };
     } catch (error) {
       if (!(error instanceof NothingTaken)) throw error;

@@ -164,7 +164,7 @@ export class Life {
     const { rows, edited } = await datasets.at(plan.dataset, record.edits);
     if (edited.hash !== record.datasetHash)
       throw new DataChangedError(`The data set of "${record.view.name}" is not the one it began with.`);
-    const dataset = storedSamples(edited, rows, { files, pool }, backbone.preprocessor);
+    const dataset = storedSamples(edited, rows, { files, pool }, backbone);
     const folder = `${runFolder(this.#id)}checkpoints`;
     this.#features = { from: 0, at: 0, done: 0 };
     return trainer.open({

@@ -2,7 +2,8 @@ import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { Method } from '../../models/methods/method.ts';
 import type { DatasetStore } from '../datasets/store.ts';
-import type { DatasetView, Estimate, RunPlan, Split } from '../protocol.ts';
+import { lengthFor } from '../datasets/texts.ts';
+import type { DatasetView, Estimate, RunPlan, Split, TokenView } from '../protocol.ts';
 import { completeSettings, defaultSettings, SettingsError } from '../settings.ts';
 import type { Backbones, OpenBackbone } from './backbones.ts';
 import { estimateOf } from './estimate.ts';
@@ -23,18 +24,53 @@ const kept = 32;
 export class Plans {
   readonly #ports: Ports;
   readonly #estimates = new Map<string, Estimate>();
+  /** Text lengths by data set and backbone. */
+  readonly #lengths = new Map<string, Promise<number>>();
 
   constructor(ports: Ports) {
     this.#ports = ports;
   }
 
   async defaults(dataset: string | null, backbone: string, method: Method): Promise<Settings> {
-    const { model } = await this.#ports.backbones.open(backbone);
-    return defaultSettings(
-      method,
-      model,
-      dataset ? (await this.#ports.datasets.view(dataset)).counts.train : 0,
-    );
+    const opened = await this.#ports.backbones.open(backbone);
+    const view = dataset === null ? null : await this.#ports.datasets.view(dataset);
+    const values = defaultSettings(method, opened.model, view?.counts.train ?? 0);
+    if (view?.kind === 'text' && opened.model.backbone.modality === 'text')
+      values.max_length = await this.#textLength(view, opened);
+    return values;
+  }
+
+  /** The text length that fits the data set, as the backbone's tokenizer counts. */
+  #textLength({ id, hash }: DatasetView, backbone: OpenBackbone): Promise<number> {
+    const key = `${hash}/${backbone.id}`;
+    let found = this.#lengths.get(key);
+    if (!found) {
+      found = this.#measure(id, backbone);
+      found.catch(() => this.#lengths.delete(key));
+      this.#lengths.set(key, found);
+    }
+    return found;
+  }
+
+  async #measure(id: string, { model, tokenizer }: OpenBackbone): Promise<number> {
+    const { datasets } = this.#ports;
+    const { rows } = await datasets.open(id);
+    const reader = { model, tokenizer: await tokenizer() };
+    return lengthFor(reader, rows.length, (at) => datasets.words(id, rows[at].id));
+  }
+
+  /** A sample's tokens, cut to `length`. */
+  async tokens(dataset: string, backbone: string, sample: number, length: number): Promise<TokenView> {
+    const { tokenizer } = await this.#ports.backbones.open(backbone);
+    const kept = await tokenizer();
+    const words = await this.#ports.datasets.words(dataset, sample);
+    const { text, pair } = words;
+    return {
+      sample,
+      words,
+      pieces: kept.pieces(text, pair, length),
+      cut: Math.max(0, kept.count(text, pair) - length),
+    };
   }
 
   /** A plan with every setting there, checked. Throws `SettingsError` or `KindError`. */

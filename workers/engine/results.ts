@@ -1,3 +1,4 @@
+import { nounOf } from '../../models/data/kind.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
 import {
@@ -8,6 +9,7 @@ import {
   wantedSound,
 } from '../datasets/pictures.ts';
 import { type DatasetStore, NoDatasetError, type OpenDataset } from '../datasets/store.ts';
+import { readText } from '../datasets/texts.ts';
 import type {
   MaskEdit,
   MaskEdited,
@@ -21,6 +23,7 @@ import type {
   RankCut,
   Report,
   Spectrum,
+  Words,
 } from '../protocol.ts';
 import { adapterZip, headless } from '../session/adapter.ts';
 import { freshProgress, type Progress } from '../session/checkpoint.ts';
@@ -29,11 +32,11 @@ import { masksOf, paintMask, renewMasks } from '../session/masks.ts';
 import { mergedZip } from '../session/mergedModel.ts';
 import { softmax } from '../session/metrics.ts';
 import { adaptedOnnx } from '../session/onnx.ts';
-import type { Files } from '../session/ports.ts';
+import type { Files, SampleValues } from '../session/ports.ts';
 import { probeLogits } from '../session/probe.ts';
 import { previewCut } from '../session/ranks.ts';
 import { reportOf } from '../session/report.ts';
-import type { Backbones } from './backbones.ts';
+import type { Backbones, OpenBackbone } from './backbones.ts';
 import { lastProgress } from './checkpoints.ts';
 import { classesAlone, fileName, splitWords } from './leaving.ts';
 import { Merging } from './merging.ts';
@@ -133,7 +136,7 @@ export class Results {
         report.mistakes.map(async (mistake) => ({
           ...mistake,
           path: dataset.samples[mistake.sample].path,
-          image: await dataset.thumbnail(mistake.sample),
+          ...(await dataset.look(mistake.sample)),
         })),
       );
       return { ...report, mistakes };
@@ -197,34 +200,54 @@ export class Results {
     });
   }
 
-  predict(id: string, sample: Blob): Promise<Prediction> {
+  predict(id: string, sample: Blob | Words): Promise<Prediction> {
     return this.#alone(async () => {
       const record = this.#ports.runs.get(id);
       const session = await this.#open(record, 'none');
-      const { files, pool, backbones, tick } = this.#ports;
+      const { files, backbones, tick } = this.#ports;
       const backbone = await backbones.open(record.view.plan.backbone);
-      const { model, preprocessor } = backbone;
-      const size = model.sizeIn(session.options.settings);
-      const sound = model.backbone.modality === 'audio';
-      const what = sound ? 'The sound' : 'The picture';
-      const read = async () => new Uint8Array(await sample.arrayBuffer());
-      const [values, { thumbnail }] = await Promise.all([
-        pool.load(read, what, sound ? wantedSound(preprocessor, size) : wantedPicture(preprocessor, size)),
-        pool.inspect(read, what),
-      ]);
+      const { values, thumbnail } = await this.#tried(sample, backbone, session);
       const begun = tick();
       const { knobs } = await this.#progress(record, session);
-      const { logits, features } = await session.predict(sound ? { mel: values } : { pixels: values }, knobs);
+      const { logits, features } = await session.predict(values, knobs);
       const ms = tick() - begun;
       const probe = await loadProbe(files, id);
       return {
         classes: record.view.classes,
         withAdapter: softmax(logits),
         withoutAdapter: probe && softmax(probeLogits(probe, features)),
-        thumbnail: imageBlob(thumbnail),
+        thumbnail,
         ms,
       };
     });
+  }
+
+  /** A sample that is in no data set, as the run's backbone reads it. */
+  async #tried(
+    sample: Blob | Words,
+    backbone: OpenBackbone,
+    session: RunSession,
+  ): Promise<{ values: SampleValues; thumbnail: Blob }> {
+    const { pool } = this.#ports;
+    const { model, preprocessor } = backbone;
+    const { modality } = model.backbone;
+    const size = model.sizeIn(session.options.settings);
+    const isBlob = sample instanceof Blob;
+    if (isBlob === (modality === 'text'))
+      throw new RunStateError(`This adapter reads ${nounOf[modality]}s. Try one of them.`);
+    if (!isBlob)
+      return {
+        values: readText({ model, tokenizer: await backbone.tokenizer() }, sample, size),
+        thumbnail: new Blob(),
+      };
+    const what = `The ${nounOf[modality]}`;
+    const read = async () => new Uint8Array(await sample.arrayBuffer());
+    const sound = modality === 'audio';
+    const [values, { thumbnail }] = await Promise.all([
+      pool.load(read, what, sound ? wantedSound(preprocessor, size) : wantedPicture(preprocessor, size)),
+      pool.inspect(read, what),
+    ]);
+    return { values: sound ? { mel: values } : { pixels: values }, thumbnail: imageBlob(thumbnail) };
   }
 
   exportAdapter(
@@ -235,7 +258,8 @@ export class Results {
       const record = this.#ports.runs.get(id);
       const session = await this.#open(record, 'wished');
       const backbone = await this.#ports.backbones.open(record.view.plan.backbone);
-      const { card, config, preprocessor } = backbone;
+      const { card, config, model } = backbone;
+      const reads = model.backbone.modality;
       const files = withBase ? await backbone.folder() : undefined;
       const progress = await this.#progress(record, session);
       const zip = await adapterZip({
@@ -247,7 +271,8 @@ export class Results {
           licence: card.licence,
           about: card.about,
           config,
-          preprocessor,
+          preprocessor: reads === 'text' ? null : backbone.preprocessor,
+          tokenizer: reads === 'text' ? await backbone.tokenizerFiles() : undefined,
           files,
         },
         run: {
@@ -397,7 +422,6 @@ export class Results {
     const { datasets, backbones, files, pool } = this.#ports;
     const { plan } = record.view;
     const { rows, edited }: OpenDataset = await datasets.at(plan.dataset, record.edits);
-    const { preprocessor } = await backbones.open(plan.backbone);
-    return storedSamples(edited, rows, { files, pool }, preprocessor);
+    return storedSamples(edited, rows, { files, pool }, await backbones.open(plan.backbone));
   }
 }

@@ -37,8 +37,11 @@ import type {
   Studio,
   StudioError,
   StudioEvent,
+  TextColumns,
   Thumbnail,
+  TokenView,
   Understood,
+  Words,
 } from '../protocol.ts';
 import type { ReferenceWorker } from '../reference.ts';
 import type { Scripts } from '../session/elsewhere.ts';
@@ -180,6 +183,14 @@ export class Engine implements Studio {
     return (await this.#ready()).datasets.restore(id);
   }
 
+  async chooseColumns(id: string, columns: TextColumns): Promise<DatasetView> {
+    return (await this.#ready()).intake.chooseColumns(id, columns);
+  }
+
+  async tokens(dataset: string, backbone: string, sample: number, length: number): Promise<TokenView> {
+    return (await this.#ready()).plans.tokens(dataset, backbone, sample, length);
+  }
+
   async thumbnails(id: string, classIndex: number, from: number, count: number): Promise<Thumbnail[]> {
     return (await this.#ready()).datasets.thumbnails(id, classIndex, from, count);
   }
@@ -276,8 +287,8 @@ export class Engine implements Studio {
     return (await this.#ready()).runs.profile(run);
   }
 
-  async predict(run: string, picture: Blob): Promise<Prediction> {
-    return (await this.#ready()).results.predict(run, picture);
+  async predict(run: string, sample: Blob | Words): Promise<Prediction> {
+    return (await this.#ready()).results.predict(run, sample);
   }
 
   async exportAdapter(

@@ -45,6 +45,39 @@ export interface DatasetView {
   notes: string[];
   canUndo: boolean;
   bytes: number;
+  /** The table that its texts came from; null where they are files. */
+  table: TableView | null;
+}
+
+/** A table of texts, and which of its columns are read. */
+export interface TableView {
+  columns: string[];
+  chosen: TextColumns;
+  /** The first ten rows. */
+  rows: (string | null)[][];
+}
+
+/** Columns of a table by name; `pair` where a sample is two texts. */
+export interface TextColumns {
+  text: string;
+  pair: string | null;
+  label: string | null;
+}
+
+/** A sample that is a text, or two of them. */
+export interface Words {
+  text: string;
+  pair: string | null;
+}
+
+/** A text as one backbone reads it. */
+export interface TokenView {
+  sample: number;
+  words: Words;
+  /** Its tokens in order; those that frame the text are special. */
+  pieces: { text: string; special: boolean }[];
+  /** Tokens that the length leaves out. */
+  cut: number;
 }
 
 export interface SplitSettings {
@@ -70,6 +103,8 @@ export interface Thumbnail {
   split: Split;
   /** How long a sound lasts; null for what has no length. */
   seconds: number | null;
-  /** The picture, or the sound's spectrogram, at most 96 px on its longer side. */
+  /** The picture, or the sound's spectrogram, at most 96 px on its longer side; empty for a text. */
   image: Blob;
+  /** What a text says; null for pictures and sounds. */
+  words: Words | null;
 }

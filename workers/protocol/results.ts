@@ -1,3 +1,4 @@
+import type { Words } from './data.ts';
 import type { Score } from './runs.ts';
 
 /** What a run is worth, shows and leaves. */
@@ -28,6 +29,8 @@ export interface Mistake {
   predicted: number;
   confidence: number;
   image: Blob;
+  /** What a text says; null for pictures and sounds. */
+  words: Words | null;
 }
 
 /** Singular values of one adapted module's update (scale × B·A), largest first. */

@@ -5,6 +5,7 @@ import type {
   DroppedFile,
   NeighbourScore,
   StudioError,
+  TextColumns,
   Understood,
 } from '../../workers/protocol.ts';
 import { asStudioError, engine } from './connection.ts';
@@ -110,6 +111,24 @@ export async function openSample(id: string): Promise<void> {
 export async function edit(id: string, change: DatasetEdit): Promise<void> {
   const dataset = await guarded(() => engine().editDataset(id, change));
   if (dataset) openDataset(dataset);
+}
+
+/** Reads a table of texts by other columns; the new data set takes the place of the one there. */
+export async function chooseColumns(id: string, columns: TextColumns): Promise<void> {
+  setJob('import', {
+    phase: 'Reading texts',
+    done: 0,
+    total: 1,
+    unit: 'files',
+    perSecond: null,
+    secondsLeft: null,
+  });
+  const dataset = await guarded(() => engine().chooseColumns(id, columns));
+  setJob('import', null);
+  if (!dataset) return;
+  if (dataset.id !== id)
+    useData.setState(({ datasets }) => ({ datasets: datasets.filter((d) => d.id !== id) }));
+  openDataset(dataset);
 }
 
 export async function undoEdit(id: string): Promise<void> {

@@ -1,4 +1,5 @@
-import type { BackboneCard } from '../../../models/describe.ts';
+import type { BackboneCard, Modality } from '../../../models/describe.ts';
+import { useData } from '../../stores/data.ts';
 import { useMachine } from '../../stores/machine.ts';
 import { backboneOf, choose, formOf, settingsOf, usePlan } from '../../stores/plan.ts';
 import { bytes, compact, count } from '../../text/format.ts';
@@ -10,6 +11,7 @@ import { Network } from './Network.tsx';
 export function BackboneStage() {
   const catalogue = useMachine((s) => s.catalogue);
   const plan = usePlan();
+  const kind = useData((s) => s.datasets.find((d) => d.id === plan.dataset)?.kind);
   const backbone = backboneOf(catalogue, plan.backbone);
   if (!catalogue || !backbone)
     return (
@@ -35,12 +37,13 @@ export function BackboneStage() {
           <ul>
             {catalogue.backbones.map((b) => (
               <li key={b.id}>
-                <label className={styles['choice']}>
+                <label className={styles['choice']} data-unfit={unfit(b, kind) !== null || undefined}>
                   <input
                     type="radio"
                     name="backbone"
                     value={b.id}
                     checked={b.id === backbone.id}
+                    disabled={unfit(b, kind) !== null && b.id !== backbone.id}
                     onChange={() => choose({ backbone: b.id })}
                     data-testid={`backbone-${b.id}`}
                   />
@@ -48,6 +51,7 @@ export function BackboneStage() {
                     <strong>{b.title}</strong>
                     <small>
                       {compact(b.parameters)} parameters, {bytes(b.bytes)}, {b.size.default} {b.size.unit}
+                      {unfit(b, kind)}
                     </small>
                   </span>
                 </label>
@@ -64,6 +68,14 @@ export function BackboneStage() {
       </section>
     </div>
   );
+}
+
+const samples = { image: 'pictures', text: 'texts', audio: 'sounds' } as const;
+
+/** Why a backbone cannot read the chosen data set; null where it can, or where none is chosen. */
+function unfit(backbone: BackboneCard, kind: Modality | undefined): string | null {
+  if (kind === undefined || backbone.modality === kind) return null;
+  return `; reads ${samples[backbone.modality]}, and the data set holds ${samples[kind]}`;
 }
 
 const reads = { image: 'Reads pictures at', text: 'Reads texts of', audio: 'Reads sounds of' } as const;

@@ -13,12 +13,14 @@ import { useMachine } from '../../stores/machine.ts';
 import { usePlan } from '../../stores/plan.ts';
 import { csv } from '../../text/csv.ts';
 import { bytes, plural, sampleNoun } from '../../text/format.ts';
+import { Columns } from './Columns.tsx';
 import { openCapture, useCapture } from './capture.ts';
 import styles from './data.module.css';
 import { Invitation } from './Invitation.tsx';
 import { Microphone } from './Microphone.tsx';
 import { NeighbourChip } from './NeighbourChip.tsx';
 import { SplitEditor } from './SplitEditor.tsx';
+import { Texts } from './Texts.tsx';
 import { Understood } from './Understood.tsx';
 import { Wall } from './Wall.tsx';
 import { Webcam } from './Webcam.tsx';
@@ -69,7 +71,7 @@ function NothingFound() {
           name: 'NothingFound',
           message: understood.sentence,
           advice:
-            'Pictures and sounds are taken as one folder a class, as a zip of that, or with a CSV of file and label.',
+            'Pictures and sounds are taken as one folder a class, as a zip of that, or with a CSV of file and label; texts as a CSV, JSON, Parquet or TXT file with a column of labels.',
         }}
         onDismiss={() => useData.setState({ understood: null })}
       />
@@ -83,6 +85,7 @@ function Dataset({ dataset }: { dataset: DatasetView }) {
   // An edit renumbers the classes, so what was ticked no longer names them.
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the data set changed.
   useEffect(() => setChosen(new Set()), [dataset.hash]);
+  const Samples = dataset.kind === 'text' ? Texts : Wall;
   const images = dataset.counts.train + dataset.counts.val + dataset.counts.test;
   return (
     <>
@@ -124,6 +127,7 @@ function Dataset({ dataset }: { dataset: DatasetView }) {
           </Button>
         </div>
       </header>
+      {dataset.table && <Columns dataset={dataset} table={dataset.table} />}
       <SplitEditor dataset={dataset} />
       {dataset.notes.length > 0 && (
         <ul className={styles['notes']}>
@@ -134,7 +138,7 @@ function Dataset({ dataset }: { dataset: DatasetView }) {
       )}
       <RejectedList rejected={dataset.rejected} />
       {chosen.size >= 2 && <Merge dataset={dataset} indices={[...chosen].sort((a, b) => a - b)} />}
-      <Wall
+      <Samples
         dataset={dataset}
         chosen={chosen}
         onChoose={(index, on) =>

@@ -19,10 +19,13 @@ export function Invitation() {
   return (
     <div className={styles['invitation']}>
       <div className={styles['invite']} data-testid="invitation">
-        <h1>Drop a folder of pictures or sounds{samples.length > 0 ? ', or try one of these.' : '.'}</h1>
+        <h1>
+          Drop a folder of pictures or sounds, or a table of texts
+          {samples.length > 0 ? ', or try one of these.' : '.'}
+        </h1>
         <p>
-          One folder a class. A zip, loose files with a CSV of labels, or an adapter made here work too.
-          Nothing leaves this machine.
+          Pictures and sounds: one folder a class, a zip, or loose files with a CSV of labels. Texts: CSV,
+          JSON, Parquet or TXT. An adapter made here works too. Nothing leaves this machine.
         </p>
         <div className={styles['inviteButtons']}>
           <Button onClick={() => perform('open-folder')}>

@@ -98,7 +98,7 @@ interface HeadProps {
   onChoose: (on: boolean) => void;
 }
 
-function ClassHead({ dataset, row, open, onToggle, chosen, onChoose }: HeadProps) {
+export function ClassHead({ dataset, row, open, onToggle, chosen, onChoose }: HeadProps) {
   const { class: c, images, hidden } = row;
   const lit = useHover((s) => litClass(s) === c.name);
   return (
@@ -143,11 +143,15 @@ function ClassHead({ dataset, row, open, onToggle, chosen, onChoose }: HeadProps
           </IconButton>
         }
         entries={[
-          {
-            label: 'Capture into it',
-            icon: dataset.kind === 'audio' ? <Mic aria-hidden /> : <Video aria-hidden />,
-            perform: () => openCapture(dataset.kind, c.name),
-          },
+          ...(dataset.kind === 'text'
+            ? []
+            : [
+                {
+                  label: 'Capture into it',
+                  icon: dataset.kind === 'audio' ? <Mic aria-hidden /> : <Video aria-hidden />,
+                  perform: () => openCapture(dataset.kind, c.name),
+                },
+              ]),
           {
             label: 'Drop this class',
             icon: <Trash2 aria-hidden />,

@@ -10,6 +10,7 @@ import { backboneOf } from '../../stores/plan.ts';
 import { percent } from '../../text/format.ts';
 import { frame, useCamera } from '../data/camera.ts';
 import styles from './result.module.css';
+import { TryText } from './TryText.tsx';
 
 const takes = {
   image: (file: File) => /^image\//.test(file.type) || /\.(png|jpe?g|webp|gif|bmp|avif)$/i.test(file.name),
@@ -19,10 +20,15 @@ const takes = {
 type Kind = keyof typeof takes;
 const nouns = { image: 'picture', audio: 'sound' } as const;
 
-/** Any picture or sound, by drop, paste, file or camera: what is said with the adapter, and without. */
+/** A sample of what the adapter reads: what is said with it, and without. */
 export function TryIt({ run }: { run: RunView }) {
   const catalogue = useMachine((s) => s.catalogue);
-  const kind: Kind = backboneOf(catalogue, run.plan.backbone)?.modality === 'audio' ? 'audio' : 'image';
+  const modality = backboneOf(catalogue, run.plan.backbone)?.modality ?? 'image';
+  return modality === 'text' ? <TryText run={run} /> : <TryFile run={run} kind={modality} />;
+}
+
+/** Any picture or sound, by drop, paste, file or camera: what is said with the adapter, and without. */
+function TryFile({ run, kind }: { run: RunView; kind: Kind }) {
   const [prediction, setPrediction] = useState<Prediction | null>(null);
   const [error, setError] = useState<StudioError | null>(null);
   const [busy, setBusy] = useState(false);
@@ -148,22 +154,26 @@ interface SaidProps {
   prediction: Prediction | null;
   busy: boolean;
   names: string[];
+  /** Without a place for the picture. */
+  text?: boolean;
 }
 
 const MOST = 8;
 
 /** Bars with and without, the same classes in the same order: those most likely with the adapter. */
-function Said({ prediction, busy, names }: SaidProps) {
+export function Said({ prediction, busy, names, text }: SaidProps) {
   const url = useBlobUrl(prediction?.thumbnail);
   const classes = prediction?.classes ?? names;
   const order = classes.map((_, i) => i);
   if (prediction) order.sort((a, b) => prediction.withAdapter[b]! - prediction.withAdapter[a]!);
   const without = prediction?.withoutAdapter ?? null;
   return (
-    <div className={styles['said']} aria-busy={busy}>
-      <div className={styles['tried']}>
-        {url ? <img src={url} alt="The one tried" /> : <ImagePlus aria-hidden />}
-      </div>
+    <div className={styles['said']} aria-busy={busy} data-text={text || undefined}>
+      {!text && (
+        <div className={styles['tried']}>
+          {url ? <img src={url} alt="The one tried" /> : <ImagePlus aria-hidden />}
+        </div>
+      )}
       <table data-testid="prediction" data-top={prediction ? classes[order[0]!] : undefined}>
         <thead>
           <tr>

@@ -16,6 +16,7 @@ export { workOf } from './graph/cost.ts';
 export * from './graph/gradient.ts';
 export * from './graph/leaves.ts';
 export * from './graph/narrow.ts';
+export type { Op } from './graph/op.ts';
 export * from './graph/share.ts';
 export * from './graph/split.ts';
 export * from './graph/tensor.ts';

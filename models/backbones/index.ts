@@ -12,6 +12,7 @@ import { distilbert } from './distilbert.ts';
 import { efficientnet } from './efficientnet.ts';
 import { efficientnetHf } from './efficientnetHf.ts';
 import { gpt2 } from './gpt2.ts';
+import { graph } from './graph.ts';
 import { llama, mistral, qwen2 } from './llama.ts';
 import { mobilenetV2 } from './mobilenetV2.ts';
 import { mobileSam } from './mobileSam.ts';
@@ -60,6 +61,7 @@ export const backbones: readonly AnyBackbone[] = [
   mistral,
   t5,
   bart,
+  graph,
 ];
 
 /** The architecture that serves a `config.json`. Throws `ConfigError` that says what was found and what is served. */

@@ -1,5 +1,5 @@
 import type { ByteSource } from './bytes.ts';
-import { type Checkpoint, joinShards, readSafetensors, readSharded } from './checkpoint.ts';
+import { Checkpoint, joinShards, readSafetensors, readSharded } from './checkpoint.ts';
 import { CheckpointError } from './errors.ts';
 import { weightsKind } from './kind.ts';
 import { readTorch } from './torch.ts';
@@ -35,12 +35,13 @@ export async function openFolder(files: FileTree): Promise<HuggingFaceFolder> {
     );
   }
   const preprocessor = await readJson(files, 'preprocessor_config.json');
-  return { config, preprocessor, checkpoint: await openWeights(files) };
+  return { config, preprocessor, checkpoint: await openWeights(files, config) };
 }
 
 const pickles = ['pytorch_model.bin', 'pytorch_model.bin.index.json'] as const;
 
-async function openWeights(files: FileTree): Promise<Checkpoint> {
+async function openWeights(files: FileTree, config: JsonObject): Promise<Checkpoint> {
+  if (config.model_type === 'onnx') return openGraph(files);
   const single = files.get('model.safetensors');
   if (single) return openFile(single, 'model.safetensors');
   const index = files.get('model.safetensors.index.json');
@@ -61,6 +62,18 @@ async function openWeights(files: FileTree): Promise<Checkpoint> {
   throw new CheckpointError(
     'model.safetensors',
     `it is not among the files (${listed(files)}); save the model with save_pretrained, which writes it.`,
+  );
+}
+
+/** A graph that runs as it is: a checkpoint of its bytes, and of those of the files that its weights lie in. */
+function openGraph(files: FileTree): Checkpoint {
+  const path = [...files.keys()].find((name) => /\.onnx$/i.test(name));
+  if (!path) throw new CheckpointError('model.onnx', `it is not among the files (${listed(files)}); add it.`);
+  const source = files.get(path)!;
+  const info = { name: 'graph', dtype: 'U8', shape: [source.size], begin: 0, end: source.size } as const;
+  return new Checkpoint(
+    new Map([['graph', { info: { ...info, shape: [...info.shape] }, source, file: path }]]),
+    new Map(),
   );
 }
 
@@ -86,7 +99,8 @@ async function readWhole(source: ByteSource, file: string): Promise<Uint8Array> 
   return source.read(0, source.size);
 }
 
-async function readJson(files: FileTree, path: string): Promise<JsonObject | undefined> {
+/** A JSON object of the tree; undefined where there is none of that name. Throws `CheckpointError`. */
+export async function readJson(files: FileTree, path: string): Promise<JsonObject | undefined> {
   const source = files.get(path);
   if (!source) return undefined;
   let parsed: unknown;

@@ -106,7 +106,9 @@ describe('a backbone from a hub', () => {
     const tensors = await Promise.all(
       names.map(async (name) => ({ name, shape: whole.info(name).shape, data: await whole.f32(name) })),
     );
-    const request = await open(new Map([...files, ['model.safetensors', Uint8Array.from(writeSafetensors(tensors))]]));
+    const request = await open(
+      new Map([...files, ['model.safetensors', Uint8Array.from(writeSafetensors(tensors))]]),
+    );
     const { engine } = await (await browser('hub-lacking')).tab();
     await expect(engine.loadFromHub(request)).rejects.toThrow(/no tensor ".*layer.1.output.dense.weight"/);
     expect(hub.of('model.safetensors')).toBe(1);

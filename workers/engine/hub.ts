@@ -1,14 +1,12 @@
 import { backboneFor } from '../../models/backbones/index.ts';
-import { openFolder } from '../../models/checkpoints/folder.ts';
 import type { BackboneCard } from '../../models/describe.ts';
-import { openModel } from '../../models/open.ts';
 import { parseModel } from '../hub/address.ts';
 import type { HubRequest } from '../hub/describe.ts';
 import { download, folderKey } from '../hub/download.ts';
 import type { HubFetch } from '../hub/port.ts';
 import type { Storage, StudioEvent } from '../protocol.ts';
 import { type Files, StorageFullError } from '../session/ports.ts';
-import { type Backbones, folderOf, hubLock } from './backbones.ts';
+import { type Backbones, folderOf, hubLock, readBackbone } from './backbones.ts';
 import { Pace } from './pace.ts';
 import type { Tabs } from './tabs.ts';
 
@@ -53,7 +51,7 @@ export class HubIntake {
         token: token.trim() || undefined,
         folder: (id, commit) => folderOf(folderKey(id, commit)),
         accept: (config) => void backboneFor(config).configure(config),
-        inspect: async (tree) => void openModel(await openFolder(tree)),
+        inspect: async (tree) => void (await readBackbone(tree, model.id)),
         room: (bytes) => this.#room(bytes),
         report,
         waiting: (why, milliseconds) =>

@@ -1,9 +1,12 @@
 import { type Gpu, narrowRows, type Program, type State } from '../../gpu-shaders/index.ts';
 import type { SampleInput } from '../../models/backbones/backbone.ts';
+import { ConfigError } from '../../models/backbones/backbone.ts';
+import type { GraphConfig } from '../../models/backbones/graph.ts';
 import type { Model } from '../../models/model.ts';
 import { FixedBatchError, type OnnxFile, weightsFile, writeOnnx } from '../../models/onnx/index.ts';
 import { version } from '../../package.json' with { type: 'json' };
 import { stacked } from './batch.ts';
+import { isGraph, openGraph } from './graph.ts';
 import {
   type Files,
   type OnnxRuntime,
@@ -57,7 +60,8 @@ export interface PrefixOptions {
 
 /** Opens the prefix of a run. Throws where a choice that must be kept cannot be. */
 export async function openPrefix(options: PrefixOptions): Promise<Prefix> {
-  const { gpu, onnx, place } = options;
+  const { gpu, onnx, place, shape } = options;
+  if (isGraph(shape.model)) return GraphPrefix.open(shape, shape.model, onnx);
   if (place === 'gpu' || !onnx || (!place && !gpu.info.software)) return GpuPrefix.open(options);
   try {
     return await ProcessorPrefix.open(options.shape, onnx);
@@ -157,8 +161,36 @@ class ProcessorPrefix implements Prefix {
   }
 }
 
+/** A dropped graph: its features are all that is frozen, and so the only value at the cut. */
+class GraphPrefix implements Prefix {
+  private constructor(
+    private readonly session: OnnxSession,
+    private readonly inputs: readonly SampleInput[],
+    readonly choice: PrefixChoice,
+    readonly rows: readonly CutRow[],
+  ) {}
+
+  static async open(shape: RunShape, model: Model<GraphConfig>, onnx?: OnnxRuntime): Promise<GraphPrefix> {
+    if (!onnx)
+      throw new ConfigError('This backbone is an ONNX graph, and there is no ONNX Runtime here to run it.');
+    const session = await openGraph(model, onnx);
+    const rows = cutRows(prefixOutputs(shape, PREFIX_BATCH), PREFIX_BATCH);
+    return new GraphPrefix(session, sampleInputs(shape), { place: 'processor', by: session.by }, rows);
+  }
+
+  async compute(samples: readonly SampleValues[]): Promise<Map<string, Float32Array>> {
+    const { features } = await this.session.run(stacked(this.inputs, samples));
+    return new Map([...computed(this.rows), 'features'].map((name) => [name, features]));
+  }
+
+  destroy(): void {
+    void this.session.close();
+  }
+}
+
 /** The bare backbone in ONNX Runtime: its inputs by their names to `features` f32 [batch, width]. */
 export async function openBackboneOnnx(model: Model, size: number, onnx: OnnxRuntime): Promise<OnnxSession> {
+  if (isGraph(model)) return openGraph(model, onnx);
   const source = (batch: number) => {
     const [features] = narrowRows([model.trace(model.inputs(batch, size)).features]);
     const read = (name: string) => model.unpacked(name);

@@ -32,7 +32,7 @@ def write_backbone(
     name: str,
     tensors: dict[str, torch.Tensor],
     config: dict,
-    preprocessor: dict,
+    preprocessor: dict | None,
     *,
     title: str,
     description: str,
@@ -46,7 +46,8 @@ def write_backbone(
     # One metadata key only: with several, their order and so the file's bytes would vary from run to run.
     save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "model.safetensors", metadata={"format": "pt"})
     write_json(folder / "config.json", config)
-    write_json(folder / "preprocessor_config.json", preprocessor)
+    if preprocessor is not None:
+        write_json(folder / "preprocessor_config.json", preprocessor)
     (folder / "model.safetensors").chmod(0o644)
     for text in ("LICENSE", "NOTICE"):
         if not (folder / text).exists():
@@ -65,6 +66,6 @@ def write_backbone(
 
 def with_files(row: dict) -> dict:
     """The row with the name, size in bytes and sha256 of every file in its folder."""
-    files = sorted((WEIGHTS / row["folder"]).iterdir())
+    files = sorted(f for f in (WEIGHTS / row["folder"]).iterdir() if f.is_file())
     listed = [{"file": f.name, "bytes": f.stat().st_size, "sha256": sha256(f)} for f in files]
     return {**row, "bytes": sum(f["bytes"] for f in listed), "files": listed}

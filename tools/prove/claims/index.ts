@@ -18,6 +18,7 @@ import { rslora } from './rslora.ts';
 import { shira } from './shira.ts';
 import { soka } from './soka.ts';
 import { esc10, spokenDigits } from './sounds.ts';
+import { banking77 } from './texts.ts';
 import { vera } from './vera.ts';
 import { vlAdapter } from './vlAdapter.ts';
 
@@ -44,5 +45,6 @@ export const claims: readonly Claim[] = [
   quantised,
   spokenDigits,
   esc10,
+  banking77,
   ...peftFamily,
 ];

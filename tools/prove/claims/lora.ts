@@ -1,7 +1,7 @@
 import type { Settings } from '../../../models/describe.ts';
 import { argmax } from '../../../workers/session/metrics.ts';
 import { fitProbe, type LabelledFeatures, probeLogits } from '../../../workers/session/probe.ts';
-import { epochsOf, mean, openArena, share, trainRun } from '../arena.ts';
+import { epochsOf, mean, openArena, share, trainRun, withFewer } from '../arena.ts';
 import type { Claim, Outcome, ProofOptions } from '../claim.ts';
 import { margin, scoreOf, showMargin, showScore } from '../paired.ts';
 
@@ -26,6 +26,8 @@ export interface Trial {
   data: string;
   backbone?: string;
   common: Settings;
+  /** Training samples of each class, the first ones; all where it is left out. */
+  perClass?: number;
   /** Of LoRA alone. */
   lora?: Settings;
   /** The steps' number goes before it. */
@@ -37,8 +39,9 @@ export async function againstProbes(
   { seeds, steps, data }: ProofOptions,
   trial: Trial,
 ): Promise<Outcome | null> {
-  const arena = await openArena({ data: data ?? trial.data, backbone: trial.backbone, common: trial.common });
-  if (!arena) return null;
+  const whole = await openArena({ data: data ?? trial.data, backbone: trial.backbone, common: trial.common });
+  if (!whole) return null;
+  const arena = trial.perClass ? withFewer(whole, trial.perClass) : whole;
   const epochs = epochsOf(arena, steps);
   const table = [
     '| seed | LoRA | probe, same steps | probe, converged | margin over the first | over the second | minutes |',

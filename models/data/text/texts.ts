@@ -9,6 +9,8 @@ export interface TextColumns {
   readonly text: string;
   readonly pair: string | null;
   readonly label: string | null;
+  /** What is learnt of the texts; classes where it is not said. Without classes no label is read. */
+  readonly task?: 'classification' | 'causal-lm' | 'masked-lm';
 }
 
 /** One sample: a text, or two of them. */
@@ -34,7 +36,7 @@ const textNames =
     ' ',
   );
 const labelNames =
-  'label_text label_name label labels class category intent target sentiment topic y output'.split(' ');
+  'label_text label_name label labels class category intent target sentiment topic kind type y output'.split(' ');
 
 const plain = (name: string) =>
   name
@@ -42,11 +44,27 @@ const plain = (name: string) =>
     .toLowerCase()
     .replace(/[\s-]+/g, '_');
 
+/** Columns of instruction data: a conversation, or a question with its answer. */
+const dialogues = [
+  ['messages', null],
+  ['conversations', null],
+  ['instruction', 'output'],
+  ['prompt', 'completion'],
+] as const;
+
 /** Guesses by the columns' names, then by what they hold: long cells are texts, few different ones are labels. */
 export function guessColumns({ columns, rows }: TextTable): TextColumns {
   const byName = new Map(columns.map((name) => [plain(name), name]));
   const named = (names: readonly string[]) =>
     names.map((name) => byName.get(name)).find((name) => name !== undefined);
+  for (const [text, pair] of dialogues)
+    if (byName.has(text) && (pair === null || byName.has(pair)))
+      return {
+        text: byName.get(text)!,
+        pair: pair && byName.get(pair)!,
+        label: null,
+        task: 'causal-lm',
+      };
   const couple = couples.find(([a, b]) => byName.has(a) && byName.has(b));
   const looks = columns.map((name, i) => ({ name, ...lookOf(rows, i) }));
   const longest = looks.reduce((a, b) => (b.length > a.length ? b : a), looks[0]);
@@ -87,7 +105,7 @@ export function textsOf(tables: readonly TextTable[], columns: TextColumns): Lab
   const found: { path: string; words: Words; label: string | null; split: Split | undefined }[] = [];
   for (const table of tables) {
     const at = (name: string | null) => (name === null ? -1 : columnOf(table, name));
-    const [text, pair, label] = [at(columns.text), at(columns.pair), at(columns.label)];
+    const [text, pair, label] = [at(columns.text), at(columns.pair), at(labelOf(columns))];
     const split = table.columns.findIndex((name) => plain(name) === 'split');
     const ofFile = splitOfPath(table.path);
     rejected.push(...table.rejected);
@@ -106,9 +124,11 @@ export function textsOf(tables: readonly TextTable[], columns: TextColumns): Lab
         });
     }
   }
-  const classes = classesOf(found.flatMap(({ label }) => (label === null ? [] : [label])));
+  const alone = learnsClasses(columns) ? null : everyText;
+  const classes = alone ? [alone] : classesOf(found.flatMap(({ label }) => (label === null ? [] : [label])));
   const index = new Map(classes.map((name, i) => [name, i]));
-  const samples: Sample[] = found.map(({ path, words, label, split }, id) => {
+  const samples: Sample[] = found.map(({ path, words, label: own, split }, id) => {
+    const label = alone ?? own;
     const sample = {
       id,
       path,
@@ -119,6 +139,14 @@ export function textsOf(tables: readonly TextTable[], columns: TextColumns): Lab
   });
   return { kind: 'text', classes, samples, rejected, notes: notesOf(tables, columns, samples, classes) };
 }
+
+/** What holds all texts where no classes are learnt. */
+const everyText = 'texts';
+
+/** Whether the texts are told apart. */
+export const learnsClasses = ({ task = 'classification' }: TextColumns): boolean => task === 'classification';
+
+const labelOf = (columns: TextColumns): string | null => (learnsClasses(columns) ? columns.label : null);
 
 function columnOf(table: TextTable, name: string): number {
   const at = table.columns.indexOf(name);
@@ -145,15 +173,16 @@ function splitOfPath(path: string): Split | undefined {
 
 function notesOf(
   tables: readonly TextTable[],
-  { text, pair, label }: TextColumns,
+  columns: TextColumns,
   samples: readonly Sample[],
   classes: readonly string[],
 ): string[] {
+  const { text, pair } = columns;
+  const label = labelOf(columns);
   const where = tables.length === 1 ? tables[0].path : `${tables.length} files`;
   const read = `Texts from the column “${text}”${pair ? ` with “${pair}” as their second text` : ''} of ${where}`;
-  const notes = [
-    label === null ? `${read}; no column was taken for the label.` : `${read}, labels from “${label}”.`,
-  ];
+  const rest = label === null ? '; no column was taken for the label.' : `, labels from “${label}”.`;
+  const notes = [`${read}${learnsClasses(columns) ? rest : '.'}`];
   if (classes.length > 100 && classes.length * 2 > samples.length)
     notes.push(
       `There are ${classes.length} different labels for ${samples.length} texts; is “${label}” the label?`,

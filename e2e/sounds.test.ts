@@ -31,7 +31,7 @@ test('sounds in, adapter out: spectrograms, playing, training, trying', async ({
   const folder = soundFolder();
   await user.drop(folder);
   await expect(page.getByTestId('dataset-name')).toHaveText('sounds', { timeout: 60_000 });
-  await expect(page.getByText('27 sounds in 3 classes')).toBeVisible();
+  await expect(page.getByTestId('understood')).toContainText('27 sounds in 3 classes');
   await page.getByTestId('rejected').locator('summary').click();
   await expect(page.getByTestId('rejected')).toContainText('cut off');
   const first = page.getByRole('button', { name: /^Play bell\/0\.wav, 1\.0 s/ });

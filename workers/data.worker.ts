@@ -13,7 +13,6 @@ import { isSound, sniff, sniffLength } from '../models/data/sniff.ts';
 import {
   type Inspected,
   type SampleWorker,
-  spectrogramSize,
   thumbnailSide,
   type WantedPicture,
   type WantedSound,
@@ -72,8 +71,10 @@ async function inspected(bytes: Uint8Array, path: string): Promise<Omit<Inspecte
     return { thumbnail: await thumbnailOf(image) };
   }
   const { samples, seconds } = await decodeMono(bytes, path, drawnRate);
-  const { width, height } = spectrogramSize;
-  return { seconds, thumbnail: await thumbnailOf(spectrogramPicture(samples, drawnRate, width, height)) };
+  return {
+    seconds,
+    thumbnail: await thumbnailOf(spectrogramPicture(samples, drawnRate, thumbnailSide, thumbnailSide)),
+  };
 }
 
 async function featuresOf(bytes: Uint8Array, path: string, want: WantedSound): Promise<Float32Array> {

@@ -24,7 +24,7 @@ import { useMachine } from '../stores/machine.ts';
 import { choose, chooseDataset, usePlan } from '../stores/plan.ts';
 import { canResume, hasResult, remove, rename, resume, select, useRuns } from '../stores/runs.ts';
 import { go, useView } from '../stores/view.ts';
-import { bytes, moment, percent, plural } from '../text/format.ts';
+import { bytes, moment, percent, plural, sampleNoun } from '../text/format.ts';
 import { stateWord } from '../text/runState.ts';
 import styles from './library.module.css';
 import { Queue } from './Queue.tsx';
@@ -242,7 +242,7 @@ function Datasets({ filter }: { filter: string }) {
           >
             <span className={styles['name']}>{d.name}</span>
             <span className={styles['sub']}>
-              {plural(d.counts.train + d.counts.val + d.counts.test, 'image')} ·{' '}
+              {plural(d.counts.train + d.counts.val + d.counts.test, sampleNoun[d.kind])} ·{' '}
               {plural(d.classes.length, 'class', 'classes')}
             </span>
           </button>

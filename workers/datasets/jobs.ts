@@ -48,9 +48,8 @@ export interface ViewWanted {
   readonly view: number;
 }
 
-/** Longest side of a thumbnail in pixels, and the size of a spectrogram. */
+/** Longest side of a thumbnail in pixels; a spectrogram has it both ways, as the wall's places are square. */
 export const thumbnailSide = 96;
-export const spectrogramSize = { width: 96, height: 64 } as const;
 
 /** What data sets ask of the pool. A sample is read when its turn comes, and again if the worker with it dies. */
 export interface Pool {

@@ -22,7 +22,7 @@ export function spectrogramPicture(
   const seen = samples.subarray(0, drawnSeconds * rate);
   const hop = Math.round(rate / 100);
   const frames = Math.max(1, Math.ceil(seen.length / hop));
-  const mel = logMel(seen, { kind: 'log-mel', rate, mels: height, frame: hop * 3, hop }, frames);
+  const mel = logMel(seen, { kind: 'log-mel', rate, mels: height, frame: hop * 4, hop }, frames);
   const top = mel.reduce((most, x) => Math.max(most, x), Number.NEGATIVE_INFINITY);
   const data = new Uint8Array(width * height * 3);
   for (let x = 0; x < width; x++) {

@@ -222,6 +222,30 @@ test('a full disk costs neither the run nor the best weights, and is told once',
   session.destroy();
 });
 
+test('a batch in parts gives the steps of the whole batch; packed weights nearly do', async () => {
+  const settings = { epochs: 1, lora_dropout: 0.3, shuffle: false, batch_size: 10 };
+  const losses = async (given: Settings) => {
+    const session = await openSession({ settings: { ...settings, ...given } });
+    const { points } = await run(session);
+    const found = { losses: points.map((p) => p.loss), accuracy: points.map((p) => p.accuracy) };
+    const bytes = session.state.frozenBytes;
+    session.destroy();
+    return { ...found, bytes };
+  };
+  const whole = await losses({});
+  // Four, four and two samples.
+  const parts = await losses({ accumulate: 3 });
+  expect(parts.accuracy).toEqual(whole.accuracy);
+  parts.losses.forEach((loss, i) => {
+    expect(loss / whole.losses[i] - 1, `step ${i + 1}`).toBeCloseTo(0, 4);
+  });
+  const packed = await losses({ weights: 'int8' });
+  expect(packed.bytes).toBeLessThan(0.6 * whole.bytes);
+  packed.losses.forEach((loss, i) => {
+    expect(loss / whole.losses[i] - 1, `step ${i + 1}`).toBeCloseTo(0, 1);
+  });
+});
+
 test('dropout and views differ between steps and repeat between runs', async () => {
   const losses = [];
   for (const seed of [1, 1, 2]) {

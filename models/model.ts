@@ -27,6 +27,7 @@ export class Model<C = unknown> implements ModelDescription {
   readonly branches: BranchCard[] = [];
   readonly attentions: AttentionCard[] = [];
   readonly norms: { path: string; block: number }[] = [];
+  takesTokens = false;
   /** Shape of the last hidden state of one sample of the default size. */
   lastShape: readonly number[] = [];
   /** Parameters that the backbone reads, the statistics of batch norms left out. */
@@ -272,6 +273,9 @@ export class Model<C = unknown> implements ModelDescription {
             block: block(path),
           }),
         layerNorm: (path) => this.norms.push({ path, block: block(path) }),
+        tokens: () => {
+          this.takesTokens = true;
+        },
       },
     });
     const sample = this.inputs(1, backbone.size(config).default);

@@ -103,6 +103,8 @@ export interface Observer {
   branch(path: string, kind: BranchCard['kind'], x: Tensor): void;
   attention(path: string, q: Tensor, k: Tensor, options: AttentionOptions): void;
   layerNorm(path: string): void;
+  /** The place where learnt tokens may be added. */
+  tokens?(): void;
 }
 
 /** What a scope shares with all scopes below it. */
@@ -212,6 +214,7 @@ export class Scope {
    * token of a picture; learnt tokens stand before all those of a text.
    */
   tokens(x: Tensor, ahead = 1): Tensor {
+    this.surroundings.observe?.tokens?.();
     return this.surroundings.interceptions.reduce((tokens, i) => i.tokens?.(tokens, ahead) ?? tokens, x);
   }
 

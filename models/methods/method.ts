@@ -24,6 +24,8 @@ export interface ModelDescription {
   attentions: readonly AttentionCard[];
   /** Layer norms, by the path of their module; the norms of convolutional backbones are not among them. */
   norms: readonly { path: string; block: number }[];
+  /** Whether learnt tokens may stand beside its own; not where attention stays within windows of a map. */
+  takesTokens?: boolean;
 }
 
 /** What a method may ask of the frozen model, and of the data, before the first step. */

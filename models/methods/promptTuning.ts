@@ -39,6 +39,10 @@ export const promptTuning: Method = {
 
   attach(model, settings) {
     const width = tokenWidth(model, 'Prompt tuning');
+    if (model.takesTokens === false)
+      throw new MethodError(
+        'Prompt tuning adds to one sequence of tokens, and this backbone attends within windows of a map, which have no room for more. Choose prefix tuning on its last blocks, or a method that goes beside layers.',
+      );
     const count = settings.num_virtual_tokens as number;
     const patch = model.modules.find((m) => m.block < 0);
     const patchValues = patch ? patch.shape.slice(1).reduce((n, d) => n * d, 1) : width;

@@ -57,11 +57,13 @@ export async function open(studio: Studio, listen: (event: StudioEvent) => void 
       studio.runs(),
     ]);
     useMachine.setState({ machine, catalogue, status: 'ready' });
-    useData.setState({ datasets: [...datasets].sort((a, b) => b.createdAt - a.createdAt) });
+    // What was dropped while the engine opened may be newer than its answer.
+    for (const dataset of datasets)
+      if (!useData.getState().datasets.some((d) => d.id === dataset.id)) putDataset(dataset);
     useRuns.setState({ runs: [...runs].sort((a, b) => b.createdAt - a.createdAt) });
     const shown = runs.find(isMoving) ?? runs.find(isActive) ?? useRuns.getState().runs[0];
     if (shown) select(shown.id);
-    settle(catalogue, datasets, (method) => trains(machine, method));
+    settle(catalogue, useData.getState().datasets, (method) => trains(machine, method));
   } catch (thrown) {
     useMachine.setState({ status: 'failed', error: asStudioError(thrown) });
   }

@@ -136,29 +136,37 @@ export function choose(choice: Partial<Choice>): void {
   void refreshDefaults();
 }
 
+/** A backbone that reads such samples: `present` where it does, else the default, else the first; `present` where none does. */
+function readerOf(catalogue: Catalogue, kind: Modality, present: string): string {
+  const reads = (id: string) => backboneOf(catalogue, id)?.modality === kind;
+  if (reads(present)) return present;
+  if (reads(catalogue.defaultBackbone)) return catalogue.defaultBackbone;
+  return catalogue.backbones.find((b) => b.modality === kind)?.id ?? present;
+}
+
 /** Chooses a data set, and where the present backbone reads another kind, one that reads this. */
 export function chooseDataset({ id, kind }: { id: string; kind: Modality }): void {
   const { catalogue } = useMachine.getState();
   const { backbone } = usePlan.getState();
-  const reads = (b: string | null) => backboneOf(catalogue, b)?.modality === kind;
-  const own = catalogue && reads(catalogue.defaultBackbone) ? catalogue.defaultBackbone : undefined;
-  const other = own ?? catalogue?.backbones.find((b) => b.modality === kind)?.id;
-  choose(reads(backbone) || !other ? { dataset: id } : { dataset: id, backbone: other });
+  const present = backbone ?? catalogue?.defaultBackbone ?? null;
+  choose({ dataset: id, backbone: catalogue && present ? readerOf(catalogue, kind, present) : backbone });
 }
 
 /** Makes the choice point at things that exist, once the catalogue and the data sets are known. */
 export function settle(
   catalogue: Catalogue,
-  datasets: readonly { id: string }[],
+  datasets: readonly { id: string; kind: Modality }[],
   canTrain: (method: string) => boolean,
 ): void {
   const { backbone, method, dataset } = usePlan.getState();
   const fallback = catalogue.methods.find((m) => canTrain(m.id))?.id ?? null;
   const keeps = method !== null && canTrain(method) && catalogue.methods.some((m) => m.id === method);
+  const shown = datasets.find((d) => d.id === dataset) ?? datasets[0];
+  const kept = backboneOf(catalogue, backbone)?.id ?? catalogue.defaultBackbone;
   choose({
-    backbone: catalogue.backbones.some((b) => b.id === backbone) ? backbone : catalogue.defaultBackbone,
+    backbone: shown ? readerOf(catalogue, shown.kind, kept) : kept,
     method: keeps ? method : fallback,
-    dataset: datasets.some((d) => d.id === dataset) ? dataset : (datasets[0]?.id ?? null),
+    dataset: shown?.id ?? null,
   });
 }
 

@@ -1,4 +1,5 @@
 import { create } from 'zustand';
+import type { Modality } from '../../models/describe.ts';
 import type {
   Profile,
   ReferenceCheck,
@@ -10,7 +11,8 @@ import type {
 import { asStudioError, engine } from './connection.ts';
 import { append, emptyCurves, type LiveCurves } from './curves.ts';
 import { note } from './log.ts';
-import { planOf, usePlan } from './plan.ts';
+import { useMachine } from './machine.ts';
+import { backboneOf, planOf, usePlan } from './plan.ts';
 import { go } from './view.ts';
 
 interface RunsState {
@@ -41,6 +43,10 @@ export const useRuns = create<RunsState>()(() => ({
   starting: false,
   queueMoves: false,
 }));
+
+/** What a run's samples are, by the backbone that reads them. */
+export const useKind = (run: RunView): Modality =>
+  useMachine((s) => backboneOf(s.catalogue, run.plan.backbone)?.modality) ?? 'image';
 
 const curves = new Map<string, LiveCurves>();
 

@@ -39,7 +39,13 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
 
   private prepare(): void {
     const { scene } = this;
-    if (scene !== 'empty' && scene !== 'importing' && scene !== 'nogpu' && scene !== 'imported')
+    if (
+      scene !== 'texts' &&
+      scene !== 'empty' &&
+      scene !== 'importing' &&
+      scene !== 'nogpu' &&
+      scene !== 'imported'
+    )
       this.sets.set('fashion', [fashion()]);
     if (scene === 'texts') this.sets.set('mail', [questions()]);
     const make = (

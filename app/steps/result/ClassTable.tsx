@@ -15,7 +15,7 @@ const COLUMNS: [Column, string][] = [
   ['precision', 'Precision'],
   ['recall', 'Recall'],
   ['f1', 'F1'],
-  ['support', 'Images'],
+  ['support', 'Samples'],
 ];
 
 /** Classes in the asked order; numbers rise, so the weakest comes first. */

@@ -1,11 +1,13 @@
 import type { Report, RunView, Score } from '../../../workers/protocol.ts';
-import { interval, percent, plural } from '../../text/format.ts';
+import { useKind } from '../../stores/runs.ts';
+import { interval, percent, plural, sampleNoun } from '../../text/format.ts';
 import styles from './result.module.css';
 
 /** The score with its interval, on one line with the probe's. */
 export function Headline({ run, report }: { run: RunView; report: Report | null }) {
   const score = run.test ?? report?.score ?? null;
   const base = report?.baseScore ?? run.probe ?? null;
+  const noun = sampleNoun[useKind(run)];
   const split = run.test || report?.split === 'test' ? 'test' : 'validation';
   return (
     <header className={styles['headline']}>
@@ -13,7 +15,7 @@ export function Headline({ run, report }: { run: RunView; report: Report | null 
         <h1>{run.name}</h1>
         <p className={styles['quiet']}>
           {run.datasetName}
-          {score && `, scored on ${plural(score.n, `${split} image`)}`}
+          {score && `, scored on ${plural(score.n, `${split} ${noun}`)}`}
           {run.state === 'stopped' && ', stopped early: the best checkpoint'}
           {run.state === 'imported' && ', opened from a file'}
         </p>

@@ -187,9 +187,9 @@ function State({ run }: { run: RunView }) {
   );
 }
 
-/** Pictures a second: the worker's own count where it counts pictures, else from the step's time. */
+/** Samples a second: the worker's own count where it counts samples, else from the step's time. */
 export function imagesPerSecond(run: RunView): number | null {
-  if (run.progress.unit === 'images' || run.progress.unit === 'pictures') return run.progress.perSecond;
+  if (/^(images|pictures|texts|sounds)$/.test(run.progress.unit)) return run.progress.perSecond;
   const batch = run.plan.settings['batch_size'] ?? run.plan.settings['batch'];
   return run.latest && typeof batch === 'number' && run.latest.ms > 0 ? (batch * 1000) / run.latest.ms : null;
 }
@@ -236,7 +236,7 @@ function Figures({ run }: { run: RunView }) {
         <dt>Speed</dt>
         <dd data-testid="images-per-second">
           {rate === null ? '–' : three(rate)}
-          <small>images/s</small>
+          <small>samples/s</small>
         </dd>
       </div>
     </dl>

@@ -21,7 +21,10 @@ export interface MergedModel {
   readonly head: Tensors;
   /** Class names in the order of the head's outputs. */
   readonly classes: readonly string[];
+  /** Empty where it reads text. */
   readonly preprocessor: JsonObject;
+  /** Files of the tokenizer by name, where it reads text. */
+  readonly tokenizer?: ReadonlyMap<string, Uint8Array>;
   /** `README.md`. */
   readonly card: string;
 }
@@ -40,7 +43,10 @@ export async function mergedModelZip(model: MergedModel): Promise<Uint8Array> {
       ['README.md', model.card],
       ['config.json', json(configOf(model))],
       ['model.safetensors', weights],
-      ['preprocessor_config.json', json(model.preprocessor)],
+      ...(Object.keys(model.preprocessor).length
+        ? ([['preprocessor_config.json', json(model.preprocessor)]] as const)
+        : []),
+      ...(model.tokenizer ?? []),
       ['labels.json', json(model.classes)],
     ]),
   );
@@ -60,9 +66,11 @@ async function mergedTensors(model: MergedModel): Promise<TensorToWrite[]> {
     const { shape, dtype } = checkpoint.info(name);
     const data = changed.get(name);
     const to = bare ? basePrefix + name : name;
-    tensors.push(
-      data ? { name: to, shape, data } : { name: to, shape, dtype, data: await checkpoint.bytes(name) },
-    );
+    if (data) tensors.push({ name: to, shape, data });
+    // Codes without their scales would be other numbers; no library reads them under these names.
+    else if (dtype === 'I8')
+      tensors.push({ name: to, shape, dtype: 'F16', data: await checkpoint.f32(name) });
+    else tensors.push({ name: to, shape, dtype, data: await checkpoint.bytes(name) });
   }
   for (const [path, { shape, data }] of head) tensors.push({ name: backbone.diskName(path), shape, data });
   if (merged.size && !changed.size) throw new RangeError('No merged weight is in the checkpoint.');
@@ -83,14 +91,15 @@ async function changedTensors({ checkpoint, backbone, merged }: MergedModel) {
   return changed;
 }
 
-function configOf({ config, backbone, classes }: MergedModel): JsonObject {
+function configOf({ config: own, backbone, classes }: MergedModel): JsonObject {
+  const { quantization_config: _, ...config } = own;
   if (backbone.family === 'timm') {
-    const own = (config.pretrained_cfg ?? {}) as JsonObject;
+    const pretrained = (config.pretrained_cfg ?? {}) as JsonObject;
     return {
       ...config,
       num_classes: classes.length,
       label_names: [...classes],
-      pretrained_cfg: { ...own, num_classes: classes.length },
+      pretrained_cfg: { ...pretrained, num_classes: classes.length },
     };
   }
   return {

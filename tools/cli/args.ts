@@ -146,8 +146,8 @@ export const help = `Graft without a page: adapt a frozen backbone, predict with
   graft sample  --backbone graft-dit|FOLDER --out DIR [options]   see graft sample --help
   graft inspect FILE|FOLDER
 
-Backbone: ${'efficientnet-lite0'} (default), vit-s14-saliency, a Hugging Face folder, or a model on a hub, owner/name@revision,
-which is fetched once into the cache. A token for gated models is read from HF_TOKEN.
+Backbone: ${'efficientnet-lite0'} (default), vit-s14-saliency, minilm-l6 (texts), whisper-tiny-en (sounds), a Hugging Face
+folder, or a model on a hub, owner/name@revision, which is fetched once into the cache. A token for gated models is read from HF_TOKEN.
 Data: one folder for each class, an optional train/ val/ test/ level above, or a table of files and labels; for texts
 a CSV, TSV, JSON, JSONL, TXT or Parquet file, or a folder of text files in a folder a class.
 

@@ -19,7 +19,9 @@ export async function exportCommand(args: Arguments): Promise<void> {
   const { model } = backbone;
   const adapter = await readAdapter(await entriesOf(required(args, 'adapter')), model);
   const { method, tensors } = adapter;
-  const preprocessor = adapter.preprocessor ?? backbone.files.preprocessor;
+  const reads = model.backbone.modality;
+  const preprocessor =
+    adapter.preprocessor ?? backbone.files.preprocessor ?? (reads === 'text' ? {} : undefined);
   if (!preprocessor)
     throw new UsageError(
       'Neither the adapter nor the backbone has a preprocessor_config.json, so the file could not say how samples are prepared.',
@@ -64,7 +66,14 @@ async function asOnnx(adapted: AdaptedModel) {
   return { bytes: onnx, how: kept ? `the adapter beside its weights: ${kept}` : folded };
 }
 
-async function asFolder(adapted: AdaptedModel, { title, licence, files }: OpenBackbone, about: string) {
-  const bytes = await mergedZip({ ...adapted, config: files.config, about, backbone: { title, licence } });
+async function asFolder(adapted: AdaptedModel, from: OpenBackbone, about: string) {
+  const { title, licence, files } = from;
+  const bytes = await mergedZip({
+    ...adapted,
+    config: files.config,
+    about,
+    backbone: { title, licence },
+    tokenizer: adapted.model.backbone.modality === 'text' ? await from.tokenizerFiles() : undefined,
+  });
   return { bytes, how: folded };
 }

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from int8 import dequantised, quantised
+from int8 import dequantised, quantization_config, quantised
 from package import WEIGHTS, write_backbone
 from sources import MINILM, unpack
 
@@ -48,7 +48,7 @@ def make() -> dict:
     row = write_backbone(
         NAME,
         stored,
-        config,
+        {**config, "quantization_config": quantization_config(["classifier"])},
         None,
         title="MiniLM-L6",
         description=(

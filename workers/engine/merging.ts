@@ -162,7 +162,15 @@ export class Merging {
       const { onnx, kept } = await adaptedOnnx({ ...whole, preprocessor, name, backbone: card.title });
       return { name: `${file}.onnx`, file: new Blob([onnx]), kept };
     }
-    const zip = await mergedZip({ ...whole, preprocessor, config, name, about, backbone: card });
+    const zip = await mergedZip({
+      ...whole,
+      preprocessor,
+      config,
+      name,
+      about,
+      backbone: card,
+      tokenizer: card.modality === 'text' ? await backbone.tokenizerFiles() : undefined,
+    });
     return {
       name: `${file}-model.zip`,
       file: new Blob([zip as BlobPart], { type: 'application/zip' }),

@@ -1,5 +1,6 @@
 import { nounOf } from '../../models/data/kind.ts';
 import { methodById } from '../../models/methods/index.ts';
+import { taskOfPlan } from '../../models/tasks/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
 import {
   imageBlob,
@@ -23,7 +24,10 @@ import type {
   RankCut,
   Report,
   Spectrum,
+  StudioEvent,
   Words,
+  WriteRequest,
+  Written,
 } from '../protocol.ts';
 import { adapterZip, headless } from '../session/adapter.ts';
 import { freshProgress, type Progress } from '../session/checkpoint.ts';
@@ -44,6 +48,7 @@ import { loadProbe } from './probeFile.ts';
 import { isActive, type RunRecord, RunStateError } from './record.ts';
 import { type RunStore, runFolder } from './runStore.ts';
 import type { RunSession, Trainer } from './trainer.ts';
+import { writeOn } from './writing.ts';
 
 interface Ports {
   readonly files: Files;
@@ -74,6 +79,7 @@ export class Results {
   readonly #ports: Ports;
   readonly #merging: Merging;
   #kept: Kept | null = null;
+  #writes = false;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(ports: Ports) {
@@ -250,6 +256,23 @@ export class Results {
     return { values: sound ? { mel: values } : { pixels: values }, thumbnail: imageBlob(thumbnail) };
   }
 
+  /** Writes a prompt on with the adapter and without it. */
+  write(id: string, request: WriteRequest, tell: (event: StudioEvent) => void): Promise<Written> {
+    this.#writes = true;
+    return this.#alone(async () => {
+      const record = this.#ports.runs.get(id);
+      const session = await this.#open(record, 'none');
+      const { tokenizer } = await this.#ports.backbones.open(record.view.plan.backbone);
+      const { knobs } = await this.#progress(record, session);
+      const stopped = () => !this.#writes;
+      return writeOn({ run: id, session, tokenizer: await tokenizer(), knobs, tell, stopped }, request);
+    });
+  }
+
+  stopWriting(): void {
+    this.#writes = false;
+  }
+
   exportAdapter(
     id: string,
     { withBase, ranks = {} }: { withBase: boolean; ranks?: Record<string, number> },
@@ -301,9 +324,9 @@ export class Results {
 
   exportMerged(id: string): Promise<ModelDownload> {
     return this.#alone(async () => {
-      const { adapted, card, config } = await this.#adapted(id);
+      const { adapted, card, config, tokenizer } = await this.#adapted(id);
       const about = `a ${adapted.method.card.title} adapter`;
-      const zip = await mergedZip({ ...adapted, config, about, backbone: card });
+      const zip = await mergedZip({ ...adapted, config, about, backbone: card, tokenizer });
       const file = new Blob([zip as BlobPart], { type: 'application/zip' });
       return { name: `${fileName(adapted.name)}-model.zip`, file, kept: null };
     });
@@ -340,7 +363,8 @@ export class Results {
     const record = this.#ports.runs.get(id);
     const { name, plan, classes } = record.view;
     const session = await this.#open(record, 'none');
-    const { card, config, preprocessor } = await this.#ports.backbones.open(plan.backbone);
+    const backbone = await this.#ports.backbones.open(plan.backbone);
+    const { card, config, preprocessor } = backbone;
     const { model, method, settings } = session.options;
     const { knobs } = await this.#progress(record, session);
     const tensors = await session.trained();
@@ -348,6 +372,7 @@ export class Results {
       adapted: { model, method, settings, tensors, knobs, classes, preprocessor, name },
       card,
       config,
+      tokenizer: card.modality === 'text' ? await backbone.tokenizerFiles() : undefined,
     };
   }
 
@@ -397,6 +422,7 @@ export class Results {
       backbone,
       method: methodById(view.plan.method),
       settings: view.plan.settings,
+      task: taskOfPlan(view.plan),
       dataset: data ?? classesAlone(view.classes),
       folder: `${runFolder(id)}checkpoints`,
       report: (phase, { done, total }) => report(phase, done, total),
@@ -422,6 +448,7 @@ export class Results {
     const { datasets, backbones, files, pool } = this.#ports;
     const { plan } = record.view;
     const { rows, edited }: OpenDataset = await datasets.at(plan.dataset, record.edits);
-    return storedSamples(edited, rows, { files, pool }, await backbones.open(plan.backbone));
+    const backbone = await backbones.open(plan.backbone);
+    return storedSamples(edited, rows, { files, pool }, backbone, plan.task);
   }
 }

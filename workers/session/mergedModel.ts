@@ -13,6 +13,8 @@ export interface MergedFolder extends Omit<AdaptedModel, 'backbone'> {
   /** What was merged, in words. */
   about: string;
   backbone: { readonly title: string; readonly licence?: string };
+  /** Files of the backbone's tokenizer by name, where it reads text. */
+  tokenizer?: ReadonlyMap<string, Uint8Array>;
 }
 
 /**
@@ -43,6 +45,7 @@ export async function mergedZip(adapted: MergedFolder): Promise<Uint8Array> {
     head: new Map([...tensors].filter(([name]) => model.isHead(name))),
     classes,
     preprocessor: image ? withImageSize(adapted.preprocessor, size) : adapted.preprocessor,
+    tokenizer: adapted.tokenizer,
     card: mergedCard({
       title: adapted.name,
       base: backbone.title,

@@ -63,20 +63,25 @@ export async function openArena({ data, backbone: name, common }: ArenaOptions):
   return { gpu, backbone, dataset, common, what };
 }
 
-/** The arena with no more than so many training pictures of each class, the first ones. */
-export function withFewer(arena: Arena, perClass: number): Arena {
-  const counts = new Map<number, number>();
+/** The arena with no more than so many training samples of each class, the first ones, and test samples where that is said. */
+export function withFewer(arena: Arena, perClass: number, testPerClass = Number.POSITIVE_INFINITY): Arena {
+  const most = { train: perClass, val: Number.POSITIVE_INFINITY, test: testPerClass };
+  const counts = new Map<string, number>();
   const samples = arena.dataset.samples.map((s) => {
-    const n = counts.get(s.label) ?? 0;
-    if (s.split === 'train') counts.set(s.label, n + 1);
+    const of = `${s.split} ${s.label}`;
+    const n = counts.get(of) ?? 0;
+    counts.set(of, n + 1);
     // A sample without a label is left out of everything.
-    return s.split === 'train' && n >= perClass ? { ...s, label: -1 } : s;
+    return n >= most[s.split] ? { ...s, label: -1 } : s;
   });
   const dataset: Dataset = Object.create(arena.dataset, {
     samples: { value: samples },
-    hash: { value: `${arena.dataset.hash}-${perClass}` },
+    hash: {
+      value: `${arena.dataset.hash}-${perClass}${testPerClass < Number.POSITIVE_INFINITY ? `-${testPerClass}` : ''}`,
+    },
   });
-  return { ...arena, dataset, what: `${arena.what}, ${perClass} of each class` };
+  const tested = testPerClass < Number.POSITIVE_INFINITY ? ` and ${testPerClass} for the test` : '';
+  return { ...arena, dataset, what: `${arena.what}, ${perClass} of each class${tested}` };
 }
 
 /**

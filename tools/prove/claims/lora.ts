@@ -28,6 +28,8 @@ export interface Trial {
   common: Settings;
   /** Training samples of each class, the first ones; all where it is left out. */
   perClass?: number;
+  /** Test samples of each class, likewise. */
+  testPerClass?: number;
   /** Of LoRA alone. */
   lora?: Settings;
   /** The steps' number goes before it. */
@@ -41,7 +43,7 @@ export async function againstProbes(
 ): Promise<Outcome | null> {
   const whole = await openArena({ data: data ?? trial.data, backbone: trial.backbone, common: trial.common });
   if (!whole) return null;
-  const arena = trial.perClass ? withFewer(whole, trial.perClass) : whole;
+  const arena = trial.perClass ? withFewer(whole, trial.perClass, trial.testPerClass) : whole;
   const epochs = epochsOf(arena, steps);
   const table = [
     '| seed | LoRA | probe, same steps | probe, converged | margin over the first | over the second | minutes |',

@@ -1,5 +1,7 @@
+import { nounOf } from '../../models/data/kind.ts';
 import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
+import { taskOfPlan } from '../../models/tasks/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
 import { storedSamples } from '../datasets/pictures.ts';
 import type { DatasetStore } from '../datasets/store.ts';
@@ -164,7 +166,7 @@ export class Life {
     const { rows, edited } = await datasets.at(plan.dataset, record.edits);
     if (edited.hash !== record.datasetHash)
       throw new DataChangedError(`The data set of "${record.view.name}" is not the one it began with.`);
-    const dataset = storedSamples(edited, rows, { files, pool }, backbone);
+    const dataset = storedSamples(edited, rows, { files, pool }, backbone, plan.task);
     const folder = `${runFolder(this.#id)}checkpoints`;
     this.#features = { from: 0, at: 0, done: 0 };
     return trainer.open({
@@ -172,12 +174,13 @@ export class Life {
       backbone,
       method: methodById(plan.method),
       settings: plan.settings,
+      task: taskOfPlan(plan),
       dataset,
       folder,
       report: (phase, { done, total }) => {
         const features = phase.includes('features');
         if (features) this.#timeFeatures(done);
-        this.#report(phase, done, total, features ? 'pictures' : '');
+        this.#report(phase, done, total, features ? `${nounOf[backbone.card.modality]}s` : '');
       },
     });
   }
@@ -259,6 +262,8 @@ export class Life {
 
   /** Fits the linear probe beside the training, keeps it, and scores it on validation. */
   async #probe(session: RunSession): Promise<void> {
+    // Where every token is answered, there is no class for a probe to tell.
+    if (session.answersTokens) return;
     const { reference, runs, files } = this.#ports;
     const [train, val] = [session.labelled('train'), session.labelled('val')];
     const probe = await reference.fitProbe(train, val, session.classes);

@@ -55,7 +55,9 @@ export function DropLayer() {
         <div className={styles['dropVeil']} role="status" data-clear={clear || undefined}>
           <div>
             <strong>Drop it</strong>
-            <span>A folder of pictures or sounds, a zip, an adapter or a backbone: what it is will be found out.</span>
+            <span>
+              A folder of pictures or sounds, a zip, an adapter or a backbone: what it is will be found out.
+            </span>
           </div>
         </div>
       )}

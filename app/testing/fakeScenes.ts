@@ -14,6 +14,7 @@ export type Scene =
   | 'interrupted'
   | 'failed'
   | 'imported'
+  | 'headless'
   | 'nogpu'
   | 'lost'
   | 'opening'
@@ -60,3 +61,15 @@ export const deviceLost: P.StudioEvent = {
     advice: 'The run went on from its last checkpoint, step 112. Nothing needs doing.',
   },
 };
+
+/** A run as an adapter that came without a head and without pictures. */
+export function bare(run: P.RunView): P.RunView {
+  const { test: _, val: __, probe: ___, best: ____, ...rest } = run;
+  return {
+    ...rest,
+    classes: ['no class'],
+    datasetName: 'pictures elsewhere',
+    dataHash: null,
+    headless: true,
+  };
+}

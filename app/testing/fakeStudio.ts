@@ -5,7 +5,7 @@ import { clone, FakeDatasets, wait } from './fakeDatasets.ts';
 import { estimateOf } from './fakeEstimate.ts';
 import { extraUseOf, mergeOf } from './fakeMerge.ts';
 import { compared, queueOf, reachedOf, waiting } from './fakeRuns.ts';
-import { deviceLost, machineOf, outOfMemory, type Scene } from './fakeScenes.ts';
+import { bare, deviceLost, machineOf, outOfMemory, type Scene } from './fakeScenes.ts';
 import { cutOf, grow, masksOf, profileOf, renewed, reportOf, sharesOf, spectraOf } from './fakeScores.ts';
 import { questions } from './fakeTexts.ts';
 
@@ -39,13 +39,7 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
 
   private prepare(): void {
     const { scene } = this;
-    if (
-      scene !== 'texts' &&
-      scene !== 'empty' &&
-      scene !== 'importing' &&
-      scene !== 'nogpu' &&
-      scene !== 'imported'
-    )
+    if (!['texts', 'empty', 'importing', 'nogpu', 'imported', 'headless'].includes(scene))
       this.sets.set('fashion', [fashion()]);
     if (scene === 'texts') this.sets.set('mail', [questions()]);
     const make = (
@@ -98,6 +92,7 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
       const run = make('r2', 'signs-lora-r8', 'imported', STEPS, 60_000);
       delete run.probe;
     }
+    if (scene === 'headless') this.list.set('r3', bare(make('r3', 'style-lora', 'imported', STEPS, 60_000)));
     if (scene === 'lost') setTimeout(() => this.listen(deviceLost), 50);
   }
 

@@ -7,14 +7,15 @@ import { stateWord } from '../../text/runState.ts';
 import type { Compared } from './ComparePanel.tsx';
 import styles from './compare.module.css';
 import type { Difference } from './differing.ts';
-import { bestOf, type Figure, figures } from './figures.ts';
+import { bestOf, type Figure, figuresOf } from './figures.ts';
 
 const NONE = '–';
 
 /** A row a run, in the order given; a column's head sorts by it. */
 export function RunTable({ chosen, differences }: { chosen: Compared[]; differences: Difference[] }) {
   const runs = chosen.map((c) => c.run);
-  const best = figures.map((f) => bestOf(f, runs));
+  const shown = figuresOf(runs);
+  const best = shown.map((f) => bestOf(f, runs));
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must take the keyboard.
     <section className={styles['scroll']} tabIndex={0} aria-label="Runs compared">
@@ -27,7 +28,7 @@ export function RunTable({ chosen, differences }: { chosen: Compared[]; differen
                 {d.label}
               </Head>
             ))}
-            {figures.map((f) => (
+            {shown.map((f) => (
               <Head key={f.key} sortKey={f.key} figure={f}>
                 {f.title}
               </Head>
@@ -36,7 +37,14 @@ export function RunTable({ chosen, differences }: { chosen: Compared[]; differen
         </thead>
         <tbody>
           {chosen.map((compared, row) => (
-            <Row key={compared.run.id} compared={compared} row={row} differences={differences} best={best} />
+            <Row
+              key={compared.run.id}
+              compared={compared}
+              row={row}
+              differences={differences}
+              shown={shown}
+              best={best}
+            />
           ))}
         </tbody>
       </table>
@@ -70,10 +78,11 @@ interface RowProps {
   compared: Compared;
   row: number;
   differences: Difference[];
+  shown: readonly Figure[];
   best: (number | null)[];
 }
 
-function Row({ compared: { run, number, colour }, row, differences, best }: RowProps) {
+function Row({ compared: { run, number, colour }, row, differences, shown, best }: RowProps) {
   const lit = useHover((s) => litRun(s) === run.id);
   const pinned = useHover((s) => s.pinnedRun === run.id);
   const { progress } = run;
@@ -99,7 +108,7 @@ function Row({ compared: { run, number, colour }, row, differences, best }: RowP
       {differences.map((d) => (
         <td key={d.key}>{d.words[row] ?? NONE}</td>
       ))}
-      {figures.map((f, i) => {
+      {shown.map((f, i) => {
         const value = f.of(run);
         const score = f.score?.(run);
         return (

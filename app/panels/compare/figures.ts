@@ -100,6 +100,10 @@ export const figures: readonly Figure[] = [
   },
 ];
 
+/** Figures worth a column: what every use costs is, where some run of these costs anything. */
+export const figuresOf = (runs: readonly RunView[]): Figure[] =>
+  figures.filter((f) => f.key !== 'use' || runs.some((run) => (f.of(run) ?? 0) > 0));
+
 export const figureOf = (key: FigureKey): Figure => figures.find((f) => f.key === key)!;
 
 /** The best value of a figure among runs; null where none is better than another. */

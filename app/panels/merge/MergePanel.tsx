@@ -25,7 +25,7 @@ export function MergePanel() {
     return run ? [{ part, run }] : [];
   });
   return (
-    <div className={styles['merge']} data-testid="merge">
+    <div className={styles['merge']} data-testid="merge" data-tall={taken.length > 1 || undefined}>
       <div className={styles['head']}>
         <Menu
           label="Adapters that can be added"

@@ -65,7 +65,7 @@ function Masks({ run, views }: { run: RunView; views: MaskView[] }) {
   const canEdit = run.state === 'running' || run.state === 'paused';
   const sparseRuns = runs.filter((r) => r.id !== run.id && r.plan.method === run.plan.method);
   return (
-    <div className={styles['sparsity']} data-testid="sparsity">
+    <div className={styles['sparsity']} data-testid="sparsity" data-tall>
       <Densities
         views={views}
         others={others}

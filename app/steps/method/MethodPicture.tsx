@@ -21,7 +21,7 @@ export function MethodPicture({ picture }: { picture: Picture }) {
       <p className={styles['quiet']}>
         {picture.path && (
           <>
-            At <code>{picture.path}</code>{' '}
+            <code>{picture.path}</code>:{' '}
           </>
         )}
         {learned > 0 ? (
@@ -31,7 +31,7 @@ export function MethodPicture({ picture }: { picture: Picture }) {
             learns, grey is frozen; matrices are drawn to scale.
           </>
         ) : (
-          'only the head behind the frozen backbone learns.'
+          'Only the head behind the frozen backbone learns.'
         )}
       </p>
     </section>

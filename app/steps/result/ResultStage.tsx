@@ -60,7 +60,7 @@ function Result({ run }: { run: RunView }) {
 /** An adapter alone: what can be done with it stands elsewhere. */
 function Headless({ run }: { run: RunView }) {
   return (
-    <section aria-label="What it is" data-testid="headless">
+    <section className={styles['headless']} aria-label="What it is" data-testid="headless">
       <p className={styles['lead']}>
         This file holds an adapter and no head, so it names no classes and cannot be tried on a picture.
       </p>

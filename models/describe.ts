@@ -117,6 +117,8 @@ export interface BackboneCard {
     unit: 'px' | 'tokens' | 's';
     setting: string;
   };
+  /** Tasks that it has heads for, by id. */
+  tasks: string[];
   /** Training settings that fit this backbone, by key; they override the general defaults. */
   defaults: Settings;
 }

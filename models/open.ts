@@ -2,6 +2,7 @@ import { type AnyBackbone, backboneFor } from './backbones/index.ts';
 import type { HuggingFaceFolder } from './checkpoints/folder.ts';
 import type { BackboneCard } from './describe.ts';
 import { Model, sizeSetting } from './model.ts';
+import { tasks } from './tasks/index.ts';
 
 /** A folder's model, ready to trace; weights stay in the file until asked for. Throws `ConfigError` or `CheckpointError`. */
 export function openModel({ config, checkpoint }: HuggingFaceFolder): Model {
@@ -41,6 +42,7 @@ export function describeBackbone(
     modules,
     presets: backbone.presets(config),
     modality: backbone.modality,
+    tasks: tasks.filter((t) => t.fits(model)).map((t) => t.id),
     size: { ...size, setting: sizeSetting[size.unit] },
     defaults: backbone.defaults(config),
   };

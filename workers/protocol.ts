@@ -31,6 +31,8 @@ import type {
   ReferenceCheck,
   Report,
   Spectrum,
+  WriteRequest,
+  Written,
 } from './protocol/results.ts';
 import type {
   Estimate,
@@ -105,6 +107,8 @@ export type StudioEvent =
   | { kind: 'points'; run: string; epoch: number; steps: StepPoint[]; evals: EvalPoint[] }
   | { kind: 'spectra'; run: string; step: number; spectra: Spectrum[] }
   | { kind: 'neighbours'; score: NeighbourScore }
+  /** A text as it is being written. */
+  | { kind: 'written'; run: string; written: Written }
   | { kind: 'dataset'; dataset: DatasetView }
   /** Whether the first run of the queue begins once nothing trains. */
   | { kind: 'queue'; moves: boolean }
@@ -194,6 +198,8 @@ export interface Studio {
   /** The backbone with the adapter merged into it and the trained head, as one ONNX file. */
   exportOnnx(run: string): Promise<ModelDownload>;
   /** The same as a Hugging Face folder in a zip. Refuses a method that cannot be merged, with the reason. */
+  /** Writes a prompt on with the adapter and without it; `written` events tell of it as it grows. Job `write` stops it. */
+  write(run: string, request: WriteRequest): Promise<Written>;
   exportMerged(run: string): Promise<ModelDownload>;
   /** A folder, as a zip, that repeats the run on another machine with PEFT; `withBase` brings the frozen weights along. */
   exportElsewhere(run: string, options: { withBase: boolean }): Promise<ModelDownload>;

@@ -6,6 +6,7 @@ import { setJob, trains, useMachine } from './machine.ts';
 import { settle } from './plan.ts';
 import { rememberSpectra } from './ranks.ts';
 import { addPoints, isActive, isMoving, progressOfRun, putRun, select, useRuns } from './runs.ts';
+import { putWritten } from './writing.ts';
 
 /** Where each event of the engine goes. */
 export function receive(event: StudioEvent): void {
@@ -28,6 +29,9 @@ export function receive(event: StudioEvent): void {
       return;
     case 'queue':
       useRuns.setState({ queueMoves: event.moves });
+      return;
+    case 'written':
+      putWritten(event.run, event.written);
       return;
     case 'neighbours':
       putNeighbours(event.score);

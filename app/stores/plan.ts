@@ -1,7 +1,7 @@
 import { create } from 'zustand';
 import { persist } from 'zustand/middleware';
-import type { BackboneCard, MethodCard, Modality, Setting, Settings } from '../../models/describe.ts';
-import type { Catalogue, Estimate, RunPlan, StudioError } from '../../workers/protocol.ts';
+import type { BackboneCard, MethodCard, Setting, Settings } from '../../models/describe.ts';
+import type { Catalogue, DatasetView, Estimate, RunPlan, StudioError } from '../../workers/protocol.ts';
 import { asStudioError, engine } from './connection.ts';
 import { useMachine } from './machine.ts';
 
@@ -136,26 +136,36 @@ export function choose(choice: Partial<Choice>): void {
   void refreshDefaults();
 }
 
-/** A backbone that reads such samples: `present` where it does, else the default, else the first; `present` where none does. */
-function readerOf(catalogue: Catalogue, kind: Modality, present: string): string {
-  const reads = (id: string) => backboneOf(catalogue, id)?.modality === kind;
-  if (reads(present)) return present;
-  if (reads(catalogue.defaultBackbone)) return catalogue.defaultBackbone;
-  return catalogue.backbones.find((b) => b.modality === kind)?.id ?? present;
+/** What a backbone has to fit of a data set. */
+type Samples = Pick<DatasetView, 'id' | 'kind' | 'table'>;
+
+/**
+ * A backbone that reads such samples and has a head for what is learnt of them: `present` where it does, else the
+ * default, else the first; `present` where none does.
+ */
+function readerOf(catalogue: Catalogue, { kind, table }: Samples, present: string): string {
+  const task = table?.chosen.task ?? 'classification';
+  const fits = (b: BackboneCard | null) => b?.modality === kind && b.tasks.includes(task);
+  if (fits(backboneOf(catalogue, present))) return present;
+  if (fits(backboneOf(catalogue, catalogue.defaultBackbone))) return catalogue.defaultBackbone;
+  return catalogue.backbones.find(fits)?.id ?? present;
 }
 
 /** Chooses a data set, and where the present backbone reads another kind, one that reads this. */
-export function chooseDataset({ id, kind }: { id: string; kind: Modality }): void {
+export function chooseDataset(dataset: Samples): void {
   const { catalogue } = useMachine.getState();
   const { backbone } = usePlan.getState();
   const present = backbone ?? catalogue?.defaultBackbone ?? null;
-  choose({ dataset: id, backbone: catalogue && present ? readerOf(catalogue, kind, present) : backbone });
+  choose({
+    dataset: dataset.id,
+    backbone: catalogue && present ? readerOf(catalogue, dataset, present) : backbone,
+  });
 }
 
 /** Makes the choice point at things that exist, once the catalogue and the data sets are known. */
 export function settle(
   catalogue: Catalogue,
-  datasets: readonly { id: string; kind: Modality }[],
+  datasets: readonly Samples[],
   canTrain: (method: string) => boolean,
 ): void {
   const { backbone, method, dataset } = usePlan.getState();
@@ -164,7 +174,7 @@ export function settle(
   const shown = datasets.find((d) => d.id === dataset) ?? datasets[0];
   const kept = backboneOf(catalogue, backbone)?.id ?? catalogue.defaultBackbone;
   choose({
-    backbone: shown ? readerOf(catalogue, shown.kind, kept) : kept,
+    backbone: shown ? readerOf(catalogue, shown, kept) : kept,
     method: keeps ? method : fallback,
     dataset: shown?.id ?? null,
   });

@@ -7,7 +7,7 @@ import { extraUseOf, mergeOf } from './fakeMerge.ts';
 import { compared, queueOf, reachedOf, waiting } from './fakeRuns.ts';
 import { bare, deviceLost, machineOf, outOfMemory, type Scene } from './fakeScenes.ts';
 import { cutOf, grow, masksOf, profileOf, renewed, reportOf, sharesOf, spectraOf } from './fakeScores.ts';
-import { questions } from './fakeTexts.ts';
+import { questions, writeFake } from './fakeTexts.ts';
 
 const STEPS = 280;
 
@@ -374,6 +374,9 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
   async exportMerged(id: string): Promise<P.ModelDownload> {
     const { name, file } = await this.exportOnnx(id);
     return { name: name.replace('.onnx', '-model.zip'), file, kept: null };
+  }
+  async write(run: string, { prompt }: P.WriteRequest): Promise<P.Written> {
+    return writeFake(prompt, (written) => this.listen({ kind: 'written', run, written }));
   }
   async exportElsewhere(id: string): Promise<P.ModelDownload> {
     const { name, file } = await this.exportOnnx(id);

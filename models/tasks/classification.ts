@@ -119,6 +119,7 @@ function divergence(p: Tensor, q: Tensor): Tensor {
 export const classification: Task = {
   id: 'classification',
   about: 'Gives every sample one of the classes.',
+  fits: () => true,
   targets: () => [],
   head: headParameters,
   trace: traceClassification,

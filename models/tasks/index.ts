@@ -14,8 +14,12 @@ export const trainedParameters = (
   model: Model,
   attachment: Attachment,
   classes: number,
-  task = classification,
+  task: Task = classification,
 ): AddedParameter[] => [...attachment.parameters, ...task.head(model, classes)];
+
+/** The task that a plan names; classification where it names none. */
+export const taskOfPlan = ({ task }: { task?: Task['id'] }): Task =>
+  tasks.find((t) => t.id === task) ?? classification;
 
 /** Every task, the usual one first. */
 export const tasks: readonly Task[] = [classification, tokenClassification, causalLm, maskedLm];

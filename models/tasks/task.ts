@@ -43,6 +43,8 @@ export interface Task {
   id: 'classification' | 'token-classification' | 'causal-lm' | 'masked-lm';
   /** One plain sentence. */
   about: string;
+  /** Whether a backbone has a head for it. */
+  fits(model: Model): boolean;
   /** Tensors of a sample beside the backbone's inputs; none where its class number says all. */
   targets(size: number): SampleInput[];
   /** What trains beside the method's own parameters. */

@@ -31,6 +31,7 @@ export const tokenTargets = (size: number): SampleInput[] => [
 export const tokenClassification: Task = {
   id: 'token-classification',
   about: 'Gives every word a class: names, places, parts of speech.',
+  fits: (model) => model.backbone.modality === 'text' && !isTwofold(model),
   targets: tokenTargets,
   head(model, classes) {
     const path = model.tokenHead;
@@ -41,7 +42,7 @@ export const tokenClassification: Task = {
     ];
   },
   trace(model, attachment, shape, below = []) {
-    if (model.sampleInputs(1).some((i) => i.name === 'decoder_ids'))
+    if (isTwofold(model))
       throw new TaskError(
         `${model.backbone.title} reads a text in one half and writes it in the other; choose a backbone such as BERT to give words classes.`,
       );
@@ -62,6 +63,10 @@ function languageModel(id: 'causal-lm' | 'masked-lm', about: string): Task {
   return {
     id,
     about,
+    // A model that sees what comes behind cannot learn to write on, and the other way round.
+    fits: (model) =>
+      model.backbone.languageHead !== undefined &&
+      (id === 'masked-lm') === /MaskedLM$/.test(model.backbone.languageClass ?? ''),
     targets: tokenTargets,
     head: () => [],
     trace(model, attachment, shape, below = []) {
@@ -81,6 +86,9 @@ function languageModel(id: 'causal-lm' | 'masked-lm', about: string): Task {
 export class TaskError extends Error {
   override name = 'TaskError';
 }
+
+/** Whether it reads a text in one half and writes in the other. */
+const isTwofold = (model: Model) => model.sampleInputs(1).some((i) => i.name === 'decoder_ids');
 
 /** Features of a token's last hidden state. */
 const lastWidth = (model: Model) => model.lastShape.at(-1)!;

@@ -1,8 +1,9 @@
 import { DataError } from '../../models/data/errors.ts';
 import { hash32, hashText } from '../../models/data/hash.ts';
 import { Chat } from '../../models/data/text/chat.ts';
-import type { Message } from '../../models/data/text/conversation.ts';
+import { conversationOf, type Message } from '../../models/data/text/conversation.ts';
 import { hideTokens } from '../../models/data/text/masking.ts';
+import type { Words } from '../../models/data/text/texts.ts';
 import type { TextTokenizer } from '../../models/data/text/tokenizer.ts';
 import { type Tagged, tokensOfWords } from '../../models/data/text/words.ts';
 import type { Task } from '../../models/tasks/index.ts';
@@ -22,21 +23,25 @@ export interface LanguageRow {
   readonly content: LanguageContent;
 }
 
-export interface LanguageOptions {
+/** How a model spells texts for a task. */
+export interface Spelling {
   task: Task['id'];
   tokenizer: TextTokenizer;
   /** Names of the backbone's inputs. */
   inputs: readonly string[];
   /** Tokens of a sample. */
   size: number;
-  /** Names of tags, for token classification. */
-  classes?: readonly string[];
   /** Token that a decoder beside an encoder begins with. */
   decoderStart?: number;
 }
 
+export interface LanguageOptions extends Spelling {
+  /** Names of tags, for token classification. */
+  classes?: readonly string[];
+}
+
 /** Tokens of one sample with what is to be said at each. */
-interface Spelt {
+export interface Spelt {
   ids: readonly number[];
   /** For a decoder beside an encoder: what it has read at each place. */
   decoder?: readonly number[];
@@ -75,54 +80,62 @@ export class LanguageDataset implements Dataset {
     augmentation: Augmentation | null,
   ): Promise<SampleValues[]> {
     if (size !== this.#options.size) throw new Error(`The texts were cut for ${this.#options.size} tokens.`);
-    return samples.map((sample) => this.#values(sample, augmentation));
+    return samples.map((sample) => spelledValues(this.#spelt[sample], this.#options, sample, augmentation));
   }
 
   async record(sample: number): Promise<SampleRecord> {
-    const { task, size } = this.#options;
-    if (task !== 'masked-lm') return this.#spelt[sample];
-    // What is hidden is drawn here, and goes along as it is.
-    const { ids, mask, targets, counted } = this.#values(sample, null);
-    const padding = (mask as Float32Array).indexOf(0);
-    const length = padding < 0 ? size : padding;
-    const cut = (values: Float32Array | Uint32Array) => [...values.subarray(0, length)];
-    return { ids: cut(ids), targets: cut(targets), counted: cut(counted) };
-  }
-
-  #values(sample: number, augmentation: Augmentation | null): SampleValues {
-    const { task, tokenizer, inputs, size } = this.#options;
-    const { ids, decoder, targets, counted } = this.#spelt[sample];
-    const padding = tokenizer.padding;
-    let read: Uint32Array = padded(Uint32Array, ids, size, padding);
-    let wanted: Uint32Array = padded(Uint32Array, targets, size, 0);
-    let counts: Float32Array = padded(Float32Array, counted, size, 0);
-    const mask = new Float32Array(size).fill(1, 0, Math.min(size, ids.length));
-    if (task === 'masked-lm') {
-      const stream = hash32(hash32(augmentation?.seed ?? 0, sample), augmentation?.view ?? 0);
-      const token = tokenizer.special('mask_token');
-      const masked = hideTokens(read, mask, {
-        mask: tokenizer.idOf(token ?? '')!,
-        vocabulary: tokenizer.size,
-        special: tokenizer.specialIds,
-        stream,
-      });
-      [read, wanted, counts] = [masked.ids, masked.targets, masked.counted];
-    }
-    const values: Record<string, Float32Array | Uint32Array> = {
-      ids: read,
-      mask,
-      targets: wanted,
-      counted: counts,
-    };
-    if (inputs.includes('types')) values.types = new Uint32Array(size);
-    if (inputs.includes('decoder_ids'))
-      values.decoder_ids = padded(Uint32Array, decoder ?? [], size, padding);
-    return values;
+    return recordOf(this.#spelt[sample], this.#options, sample);
   }
 }
 
+/** A spelt sample as the model's inputs and the task's targets. What a masked model guesses is drawn by view and seed. */
+export function spelledValues(
+  spelt: Spelt,
+  spelling: Spelling,
+  sample: number,
+  augmentation: Augmentation | null,
+): SampleValues {
+  const { task, tokenizer, inputs, size } = spelling;
+  const { ids, decoder, targets, counted } = spelt;
+  const padding = tokenizer.padding;
+  let read: Uint32Array = padded(Uint32Array, ids, size, padding);
+  let wanted: Uint32Array = padded(Uint32Array, targets, size, 0);
+  let counts: Float32Array = padded(Float32Array, counted, size, 0);
+  const mask = new Float32Array(size).fill(1, 0, Math.min(size, ids.length));
+  if (task === 'masked-lm') {
+    const stream = hash32(hash32(augmentation?.seed ?? 0, sample), augmentation?.view ?? 0);
+    const token = tokenizer.special('mask_token');
+    const masked = hideTokens(read, mask, {
+      mask: tokenizer.idOf(token ?? '')!,
+      vocabulary: tokenizer.size,
+      special: tokenizer.specialIds,
+      stream,
+    });
+    [read, wanted, counts] = [masked.ids, masked.targets, masked.counted];
+  }
+  const values: Record<string, Float32Array | Uint32Array> = {
+    ids: read,
+    mask,
+    targets: wanted,
+    counted: counts,
+  };
+  if (inputs.includes('types')) values.types = new Uint32Array(size);
+  if (inputs.includes('decoder_ids')) values.decoder_ids = padded(Uint32Array, decoder ?? [], size, padding);
+  return values;
+}
+
+/** A spelt sample for a run elsewhere: what is hidden of it is drawn here, and goes along as it is. */
+export function recordOf(spelt: Spelt, spelling: Spelling, sample: number): SampleRecord {
+  const { task, size } = spelling;
+  if (task !== 'masked-lm') return spelt;
+  const { ids, mask, targets, counted } = spelledValues(spelt, spelling, sample, null);
+  const padding = (mask as Float32Array).indexOf(0);
+  const cut = (values: Float32Array | Uint32Array) => [...values.subarray(0, padding < 0 ? size : padding)];
+  return { ids: cut(ids), targets: cut(targets), counted: cut(counted) };
+}
+
 /** How a task spells rows of a model's kind. Throws `DataError` where it cannot spell any. */
-function speller(options: LanguageOptions): (row: LanguageRow) => Spelt[] {
+export function speller(options: Spelling): (row: LanguageRow) => Spelt[] {
   const { task, tokenizer, inputs, size, decoderStart } = options;
   if (task === 'token-classification') return (row) => [tagged(row, tokenizer, size)];
   if (task === 'masked-lm') {
@@ -228,4 +241,26 @@ function padded<A extends Uint32Array | Float32Array>(
   row.fill(padding);
   row.set(values.slice(0, size));
   return row;
+}
+
+/** What a stored text says: a conversation where it is one in JSON or has an answer beside it, else running text. */
+export function contentOf({ text, pair }: Words, path: string): LanguageContent {
+  if (pair !== null)
+    return {
+      messages: [
+        { role: 'user', content: text },
+        { role: 'assistant', content: pair },
+      ],
+    };
+  if (!text.startsWith('[')) return { text };
+  let turns: unknown;
+  try {
+    turns = JSON.parse(text);
+  } catch {
+    return { text };
+  }
+  const first = Array.isArray(turns) ? turns[0] : null;
+  if (typeof first !== 'object' || first === null) return { text };
+  const messages = conversationOf('from' in first ? { conversations: turns } : { messages: turns }, path);
+  return messages ? { messages } : { text };
 }

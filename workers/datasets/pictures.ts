@@ -5,8 +5,10 @@ import { withImageSize } from '../../models/data/preprocess.ts';
 import { type Words, wordsOf } from '../../models/data/text/texts.ts';
 import type { TextTokenizer } from '../../models/data/text/tokenizer.ts';
 import type { Model } from '../../models/model.ts';
+import type { Task } from '../../models/tasks/index.ts';
 import type { Augmentation, Dataset, Files, SampleRecord, SampleValues } from '../session/ports.ts';
 import type { Pool, ViewWanted, Wanted, WantedPicture, WantedSound } from './jobs.ts';
+import { contentOf, recordOf, type Spelling, type Spelt, spelledValues, speller } from './language.ts';
 import { readPlace } from './packs.ts';
 import type { StoredSample } from './record.ts';
 import { readText } from './texts.ts';
@@ -63,7 +65,7 @@ abstract class StoredSamples implements Dataset {
     return this.#ports.pool.load(() => readPlace(this.#ports.files, photo), path, want);
   }
 
-  async record(sample: number): Promise<SampleRecord> {
+  async record(sample: number, _size: number): Promise<SampleRecord> {
     return { sha256: this.#rows[sample].hash };
   }
 
@@ -131,11 +133,77 @@ class StoredTexts extends StoredSamples {
     this.#backbone = backbone;
   }
 
+  override async record(sample: number): Promise<SampleRecord> {
+    const { text, pair } = await this.wordsOf(sample);
+    return pair === null ? { text } : { text, pair };
+  }
+
   async load(samples: readonly number[], size: number): Promise<SampleValues[]> {
     const reader = { tokenizer: await this.#backbone.tokenizer(), model: this.#backbone.model };
     return Promise.all(samples.map(async (sample) => readText(reader, await this.wordsOf(sample), size)));
   }
 }
+
+/** Texts whose every token is answered: what is read of a row, and what is to be said at each place. */
+class StoredLanguage extends StoredSamples {
+  readonly #backbone: Reading;
+  readonly #task: LanguageTask;
+
+  constructor(
+    edited: Edited,
+    rows: readonly StoredSample[],
+    ports: Ports,
+    backbone: Reading,
+    task: LanguageTask,
+  ) {
+    super(edited, rows, ports);
+    this.#backbone = backbone;
+    this.#task = task;
+  }
+
+  /** No classes are told apart. */
+  override readonly classes: readonly string[] = [];
+
+  async load(
+    samples: readonly number[],
+    size: number,
+    augmentation: Augmentation | null,
+  ): Promise<SampleValues[]> {
+    const spelling = await this.#spelling(size);
+    const spell = speller(spelling);
+    return Promise.all(
+      samples.map(async (sample) =>
+        spelledValues(await this.#spelt(sample, spell), spelling, sample, augmentation),
+      ),
+    );
+  }
+
+  override async record(sample: number, size: number): Promise<SampleRecord> {
+    const spelling = await this.#spelling(size);
+    return recordOf(await this.#spelt(sample, speller(spelling)), spelling, sample);
+  }
+
+  /** The first piece of a row: what does not fit is left out. */
+  async #spelt(sample: number, spell: ReturnType<typeof speller>): Promise<Spelt> {
+    const { path, split } = this.samples[sample];
+    const pieces = spell({ path, split, content: contentOf(await this.wordsOf(sample), path) });
+    // A text of one token is followed by nothing.
+    return pieces[0] ?? { ids: [], targets: [], counted: [] };
+  }
+
+  async #spelling(size: number): Promise<Spelling> {
+    const { model } = this.#backbone;
+    return {
+      task: this.#task,
+      tokenizer: await this.#backbone.tokenizer(),
+      inputs: model.sampleInputs(size).map(({ name }) => name),
+      size,
+      decoderStart: model.backbone.decoderStart?.(model.config),
+    };
+  }
+}
+
+type LanguageTask = 'causal-lm' | 'masked-lm';
 
 /** How a backbone reads samples. */
 export interface Reading {
@@ -151,6 +219,7 @@ export function storedSamples(
   rows: readonly StoredSample[],
   ports: Ports,
   backbone: Reading,
+  task: Task['id'] = 'classification',
 ): StoredSamples {
   switch (edited.files.kind) {
     case 'image':
@@ -158,7 +227,9 @@ export function storedSamples(
     case 'audio':
       return new StoredSounds(edited, rows, ports, backbone.preprocessor);
     case 'text':
-      return new StoredTexts(edited, rows, ports, backbone);
+      return task === 'causal-lm' || task === 'masked-lm'
+        ? new StoredLanguage(edited, rows, ports, backbone, task)
+        : new StoredTexts(edited, rows, ports, backbone);
   }
 }
 

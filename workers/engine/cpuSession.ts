@@ -1,7 +1,7 @@
 import { control as controlField } from '../../gpu-shaders/train/optimiser.ts';
 import type { AddedParameter, Attachment, Method, Tensors } from '../../models/methods/method.ts';
 import { noBase, startValue } from '../../models/methods/start.ts';
-import { headParameters } from '../../models/tasks/index.ts';
+import { headParameters, TaskError } from '../../models/tasks/index.ts';
 import type { Profile, Spectrum, Split } from '../protocol.ts';
 import type { ReferenceWorker } from '../reference.ts';
 import {
@@ -250,6 +250,11 @@ export class CpuSession implements RunSession {
   }
 
   readonly answersTokens = false;
+
+  // biome-ignore lint/correctness/useYield: what cannot write refuses when it is asked to.
+  async *write(): AsyncGenerator<number> {
+    throw new TaskError('Texts are written on WebGPU, which this browser does not offer.');
+  }
 
   async startTensors(): Promise<Tensors> {
     const { settings, start } = this.options;

@@ -3,7 +3,7 @@ import type { Settings } from '../../models/describe.ts';
 import type { Attachment, Method } from '../../models/methods/method.ts';
 import { pictureOf } from '../../models/methods/picture.ts';
 import type { Model } from '../../models/model.ts';
-import { headParameters } from '../../models/tasks/index.ts';
+import type { Task } from '../../models/tasks/index.ts';
 import type { Estimate, Split } from '../protocol.ts';
 import { GPU_CACHE_BYTES } from '../session/features.ts';
 import { type Costs, costsOf } from '../session/programs.ts';
@@ -46,20 +46,23 @@ export function memoryOf(costs: Costs, rows: number): Estimate['memory'] {
 /** The cost of a plan, from shapes alone: nothing runs. Throws what attaching the method throws. */
 export function estimateOf(
   { model, method, settings }: { model: Model; method: Method; settings: Settings },
-  data: { classes: number; counts: Record<Split, number> },
+  data: { classes: number; counts: Record<Split, number>; task: Task },
   machine: { limit: number; speed: Speed; emulated: boolean },
 ): Estimate {
   const attachment = method.attach(model, settings);
   const { classes } = data;
   const costsUnder = (s: Settings, limit = machine.limit) =>
-    costsOf({ model: model.holding(s), attachment: method.attach(model, s), classes, settings: s }, limit);
+    costsOf(
+      { model: model.holding(s), attachment: method.attach(model, s), classes, settings: s, task: data.task },
+      limit,
+    );
   const { costs, problem } = costsOrProblem(settings, costsUnder);
   const { train } = data.counts;
   const batch = settings.batch_size as number;
   const steps = stepsOf(settings, train);
   const rows = rowsOf(settings, data.counts);
   const prefixOfStep = costs.prefixFlops * batch;
-  const tensors = attachment.parameters.length + headParameters(model, data.classes).length;
+  const tensors = attachment.parameters.length + data.task.head(model, data.classes).length;
   const { speed } = machine;
   const seconds =
     speed.step && speed.prefix

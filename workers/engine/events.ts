@@ -49,6 +49,8 @@ function keyOf(event: StudioEvent): string | null {
       return `points ${event.run} ${event.epoch}`;
     case 'spectra':
       return `spectra ${event.run}`;
+    case 'written':
+      return `written ${event.run}`;
     case 'queue':
       return 'queue';
     case 'dataset':

@@ -2,11 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { modelIn } from '../../models/backbones/testing.ts';
 import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
+import { classification } from '../../models/tasks/index.ts';
 import { completeSettings, defaultSettings } from '../settings.ts';
 import { estimateOf } from './estimate.ts';
 import { offersOf } from './offers.ts';
 
-const data = { classes: 3, counts: { train: 400, val: 50, test: 50 } };
+const data = { classes: 3, counts: { train: 400, val: 50, test: 50 }, task: classification };
 const machine = { limit: 2 ** 27, speed: { prefix: null, step: null }, emulated: false };
 
 async function planOf(given: Settings, limit = machine.limit) {

@@ -1,6 +1,7 @@
 import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { Method } from '../../models/methods/method.ts';
+import { TaskError, taskOfPlan } from '../../models/tasks/index.ts';
 import type { DatasetStore } from '../datasets/store.ts';
 import { lengthFor } from '../datasets/texts.ts';
 import type { DatasetView, Estimate, RunPlan, Split, TokenView } from '../protocol.ts';
@@ -81,17 +82,36 @@ export class Plans {
     const backbone = await this.#ports.backbones.open(plan.backbone);
     checkSize(backbone, settings);
     if (plan.dataset) checkKind(backbone, await this.#ports.datasets.view(plan.dataset));
-    return { ...plan, settings };
+    return { ...plan, settings, ...(await this.#taskOf(plan.dataset, backbone)) };
+  }
+
+  /** What is learnt of a data set. Throws `TaskError` where the backbone has no head for it. */
+  async #taskOf(dataset: string, { card }: OpenBackbone): Promise<Pick<RunPlan, 'task'>> {
+    const task = (await this.#ports.datasets.view(dataset)).table?.chosen.task;
+    if (!task || task === 'classification') return {};
+    if (!card.tasks.includes(task))
+      throw new TaskError(
+        `${card.title} has no head that ${task === 'causal-lm' ? 'writes on' : 'fills gaps'}. Choose a backbone ${task === 'causal-lm' ? 'such as GPT-2, Llama or Qwen2' : 'such as BERT'}, or learn something else of these texts.`,
+      );
+    return { task };
   }
 
   /** Throws what does not fit: `SettingsError`, `KindError`, `MethodError`, `NoDatasetError`. */
   async estimate(plan: RunPlan): Promise<Estimate> {
     const { backbones, datasets, trainer, speeds } = this.#ports;
     trainer.accept(methodById(plan.method));
-    const { settings } = await this.complete(plan);
+    const { settings, task } = await this.complete(plan);
     const { model } = await backbones.open(plan.backbone);
     const { classes, counts } = await datasets.view(plan.dataset);
-    const key = JSON.stringify([plan.backbone, plan.method, settings, classes.length, counts, speeds.speed]);
+    const key = JSON.stringify([
+      plan.backbone,
+      plan.method,
+      settings,
+      task,
+      classes.length,
+      counts,
+      speeds.speed,
+    ]);
     const known = this.#estimates.get(key);
     if (known) return known;
     const machine = {
@@ -99,7 +119,11 @@ export class Plans {
       speed: speeds.speed,
       emulated: trainer.backend === 'webgpu' && trainer.software,
     };
-    const data = { classes: classes.length, counts: counts as Record<Split, number> };
+    const data = {
+      classes: task ? 0 : classes.length,
+      counts: counts as Record<Split, number>,
+      task: taskOfPlan({ task }),
+    };
     const made = estimateOf({ model, method: methodById(plan.method), settings }, data, machine);
     this.#estimates.set(key, made);
     if (this.#estimates.size > kept) this.#estimates.delete(this.#estimates.keys().next().value!);

@@ -1,4 +1,5 @@
 import { methodById } from '../../models/methods/index.ts';
+import { taskOfPlan } from '../../models/tasks/index.ts';
 import type {
   MaskEdit,
   MaskEdited,
@@ -50,18 +51,26 @@ export class Runs {
     const { plans, datasets, backbones, trainer, runs, now, newId } = this.#ports;
     const plan = await plans.complete(given);
     const { record, edited } = await datasets.open(plan.dataset);
+    const { task = 'classification' } = plan;
     const { classes, counts } = await datasets.view(plan.dataset);
-    if (classes.length < 2)
+    if (task === 'classification' && classes.length < 2)
       throw new RunStateError(
         'There is one class only, so there is nothing to tell apart. Add a second one.',
       );
     if (counts.train === 0)
-      throw new RunStateError('There is no picture to train on. Add pictures, or change the split.');
+      throw new RunStateError('There is no sample to train on. Add some, or change the split.');
     const method = methodById(plan.method);
     trainer.accept(method);
     const { model, hash } = await backbones.open(plan.backbone);
     const { settings } = plan;
-    const shape = { model, attachment: method.attach(model, settings), classes: classes.length, settings };
+    const names = task === 'classification' ? classes.map(({ name }) => name) : [];
+    const shape = {
+      model,
+      attachment: method.attach(model, settings),
+      classes: names.length,
+      settings,
+      task: taskOfPlan(plan),
+    };
     const extra = extraUse(method, shape, trainer.limits.maxBindingBytes);
     const rank = plan.settings.r === undefined ? '' : ` r${plan.settings.r}`;
     const view: RunView = {
@@ -70,7 +79,7 @@ export class Runs {
       plan,
       datasetName: record.name,
       dataHash: edited.hash,
-      classes: classes.map(({ name }) => name),
+      classes: names,
       createdAt: now(),
       state: 'queued',
       place: wait || this.#busy() ? this.#lastPlace() : this.#firstPlace(),

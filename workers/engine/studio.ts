@@ -42,6 +42,8 @@ import type {
   TokenView,
   Understood,
   Words,
+  WriteRequest,
+  Written,
 } from '../protocol.ts';
 import type { ReferenceWorker } from '../reference.ts';
 import type { Scripts } from '../session/elsewhere.ts';
@@ -302,6 +304,11 @@ export class Engine implements Studio {
     return (await this.#ready()).results.exportOnnx(run);
   }
 
+  async write(run: string, request: WriteRequest): Promise<Written> {
+    const { results, tell } = await this.#ready();
+    return results.write(run, request, tell);
+  }
+
   async exportElsewhere(run: string, options: { withBase: boolean }): Promise<ModelDownload> {
     return (await this.#ready()).results.exportElsewhere(run, options);
   }
@@ -326,7 +333,8 @@ export class Engine implements Studio {
   }
 
   async cancel(job: string): Promise<void> {
-    const { intake, hub, features } = await this.#ready();
+    const { intake, hub, features, results } = await this.#ready();
+    if (job === 'write') results.stopWriting();
     intake.cancel(job);
     hub.cancel(job);
     features.cancel(job);
@@ -383,6 +391,7 @@ async function assemble(ports: EnginePorts, listen: (event: StudioEvent) => void
   runs.watchOthers();
   return {
     ports,
+    tell,
     trainer,
     noWebGpu,
     backbones,

@@ -22,6 +22,7 @@ export type RunSession = Pick<
   | 'answersTokens'
   | 'atStart'
   | 'startTensors'
+  | 'write'
   | 'logits'
   | 'evaluate'
   | 'predict'

@@ -62,6 +62,8 @@ export interface TextColumns {
   text: string;
   pair: string | null;
   label: string | null;
+  /** What is learnt of the texts: their classes (absent too), to write on, or to fill gaps. */
+  task?: 'classification' | 'causal-lm' | 'masked-lm';
 }
 
 /** A sample that is a text, or two of them. */

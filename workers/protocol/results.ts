@@ -19,6 +19,8 @@ export interface Report {
   confusion: number[][];
   classes: ClassReport[];
   mistakes: Mistake[];
+  /** Mean loss of a token, and the same before training; where every token is answered. */
+  losses?: { loss: number; start: number };
 }
 
 /** A sample taken for the wrong class, most confident first. */
@@ -31,6 +33,27 @@ export interface Mistake {
   image: Blob;
   /** What a text says; null for pictures and sounds. */
   words: Words | null;
+}
+
+/** A text to be written on. */
+export interface WriteRequest {
+  prompt: string;
+  /** Put the prompt as a question, by the model's chat template. */
+  chat: boolean;
+  /** Most tokens to write. */
+  tokens: number;
+  /** Divides the logits; 0 always takes the likeliest token. */
+  temperature: number;
+  /** Only the fewest tokens that together have this share of the probability are drawn from. */
+  topP: number;
+  seed: number;
+}
+
+/** What was written so far. */
+export interface Written {
+  withAdapter: string;
+  withoutAdapter: string;
+  done: boolean;
 }
 
 /** Singular values of one adapted module's update (scale × B·A), largest first. */

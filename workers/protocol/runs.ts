@@ -16,6 +16,8 @@ export interface RunPlan {
   backbone: string;
   method: string;
   settings: Settings;
+  /** What is learnt; classes where it is not said. The data set says it when a run is made. */
+  task?: 'classification' | 'causal-lm' | 'masked-lm';
 }
 
 /** The cost of a plan, known before training. */

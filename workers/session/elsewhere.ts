@@ -56,15 +56,15 @@ export async function elsewhereZip(options: Elsewhere): Promise<Uint8Array> {
   const { method, settings, dataset, model } = session.options;
   checkRepeatable(method, settings);
   const train = session.samplesOf('train');
+  const side = model.sizeIn(settings);
   const records: SampleRecord[] = [];
   for (const sample of train) {
     if (!dataset.record)
       throw new AdapterError(
         'Runs on this kind of data cannot be repeated elsewhere: pictures and texts can.',
       );
-    records.push(await dataset.record(sample));
+    records.push(await dataset.record(sample, side));
   }
-  const side = model.sizeIn(settings);
   const vision = model.backbone.modality === 'image';
   const start = await startForm(session, backbone.id);
   const run = {

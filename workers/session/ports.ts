@@ -55,7 +55,7 @@ export interface Dataset {
   /** Samples by the backbone's own preprocessing; `size` is the side of a picture, the tokens of a text, the seconds of a sound. */
   load(samples: readonly number[], size: number, augmentation: Augmentation | null): Promise<SampleValues[]>;
   /** For a run elsewhere; absent for data that cannot be taken there. */
-  record?(sample: number): Promise<SampleRecord>;
+  record?(sample: number, size: number): Promise<SampleRecord>;
 }
 
 /** Wall clock and randomness come in, so that a session is a function of its inputs. */

@@ -30,6 +30,7 @@ import {
 } from './programs.ts';
 import { type StepAt, writeStep } from './stepInputs.ts';
 import { type TrainControl, type TrainEvents, type TrainOutcome, train } from './train.ts';
+import { type WriteOptions, Writer } from './write.ts';
 
 export interface SessionOptions {
   gpu: Gpu;
@@ -329,6 +330,18 @@ export class Session {
     knobs: Record<string, number>,
   ): Promise<{ logits: Float32Array; features: Float32Array }> {
     return this.evaluation.predict(sample, knobs);
+  }
+
+  /** Tokens that follow `prompt`, as they come, with the adapter or without it. Throws `TaskError` where it cannot write. */
+  async *write(prompt: readonly number[], adapted: boolean, options: WriteOptions): AsyncGenerator<number> {
+    const { model } = this.shape;
+    const capacity = Math.min(model.backbone.size(model.config).max, prompt.length + options.tokens);
+    const writer = await Writer.open(this.state, model, adapted ? this.attachment : null, capacity);
+    try {
+      yield* writer.write(prompt, options);
+    } finally {
+      writer.destroy();
+    }
   }
 
   /** Frozen features and labels of a split. */

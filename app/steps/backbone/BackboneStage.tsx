@@ -12,6 +12,7 @@ export function BackboneStage() {
   const catalogue = useMachine((s) => s.catalogue);
   const plan = usePlan();
   const kind = useData((s) => s.datasets.find((d) => d.id === plan.dataset)?.kind);
+  const task = useData((s) => s.datasets.find((d) => d.id === plan.dataset)?.table?.chosen.task);
   const backbone = backboneOf(catalogue, plan.backbone);
   if (!catalogue || !backbone)
     return (
@@ -37,13 +38,13 @@ export function BackboneStage() {
           <ul>
             {catalogue.backbones.map((b) => (
               <li key={b.id}>
-                <label className={styles['choice']} data-unfit={unfit(b, kind) !== null || undefined}>
+                <label className={styles['choice']} data-unfit={unfit(b, kind, task) !== null || undefined}>
                   <input
                     type="radio"
                     name="backbone"
                     value={b.id}
                     checked={b.id === backbone.id}
-                    disabled={unfit(b, kind) !== null && b.id !== backbone.id}
+                    disabled={unfit(b, kind, task) !== null && b.id !== backbone.id}
                     onChange={() => choose({ backbone: b.id })}
                     data-testid={`backbone-${b.id}`}
                   />
@@ -51,7 +52,7 @@ export function BackboneStage() {
                     <strong>{b.title}</strong>
                     <small>
                       {compact(b.parameters)} parameters, {bytes(b.bytes)}, {b.size.default} {b.size.unit}
-                      {unfit(b, kind)}
+                      {unfit(b, kind, task)}
                     </small>
                   </span>
                 </label>
@@ -73,9 +74,11 @@ export function BackboneStage() {
 const samples = { image: 'pictures', text: 'texts', audio: 'sounds' } as const;
 
 /** Why a backbone cannot read the chosen data set; null where it can, or where none is chosen. */
-function unfit(backbone: BackboneCard, kind: Modality | undefined): string | null {
-  if (kind === undefined || backbone.modality === kind) return null;
-  return `; reads ${samples[backbone.modality]}, and the data set holds ${samples[kind]}`;
+function unfit(backbone: BackboneCard, kind: Modality | undefined, task = 'classification'): string | null {
+  if (kind !== undefined && backbone.modality !== kind)
+    return `; reads ${samples[backbone.modality]}, and the data set holds ${samples[kind]}`;
+  if (backbone.tasks.includes(task)) return null;
+  return task === 'causal-lm' ? '; does not write texts' : '; does not fill gaps';
 }
 
 const reads = { image: 'Reads pictures at', text: 'Reads texts of', audio: 'Reads sounds of' } as const;

@@ -24,9 +24,16 @@ export function Columns({ dataset, table }: { dataset: DatasetView; table: Table
   if (chosen.label !== null) roles[chosen.label] = 'label';
   if (chosen.pair !== null) roles[chosen.pair] = 'second text';
   roles[chosen.text] = 'text';
+  const { task = 'classification' } = chosen;
+  const answer = task === 'causal-lm' && chosen.pair !== null;
+  if (answer) {
+    roles[chosen.text] = 'question';
+    roles[chosen.pair!] = 'answer';
+  }
   return (
     <section className={styles['columns']} aria-label="Columns" data-testid="columns">
       <div className={styles['choices']}>
+        <Learn task={task} onChange={(next) => change({ task: next })} />
         <Choice
           label="Text"
           value={chosen.text}
@@ -34,19 +41,21 @@ export function Columns({ dataset, table }: { dataset: DatasetView; table: Table
           onChange={(text) => text && change({ text })}
         />
         <Choice
-          label="Second text"
+          label={task === 'causal-lm' ? 'Answer' : 'Second text'}
           none="none"
           value={chosen.pair}
           columns={columns}
           onChange={(pair) => change({ pair })}
         />
-        <Choice
-          label="Label"
-          none="choose a column"
-          value={chosen.label}
-          columns={columns}
-          onChange={(label) => change({ label })}
-        />
+        {task === 'classification' && (
+          <Choice
+            label="Label"
+            none="choose a column"
+            value={chosen.label}
+            columns={columns}
+            onChange={(label) => change({ label })}
+          />
+        )}
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a table that scrolls has to be reached by keyboard. */}
       <section className={styles['scroll']} tabIndex={0} aria-label="First rows of the table">
@@ -77,6 +86,35 @@ export function Columns({ dataset, table }: { dataset: DatasetView; table: Table
       </section>
       <Tokens dataset={dataset} />
     </section>
+  );
+}
+
+const tasks = [
+  { id: 'classification', label: 'to tell classes apart' },
+  { id: 'causal-lm', label: 'to write on, or answer' },
+  { id: 'masked-lm', label: 'to fill gaps' },
+] as const;
+
+type TaskId = (typeof tasks)[number]['id'];
+
+/** What is learnt of the texts. */
+function Learn({ task, onChange }: { task: TaskId; onChange: (task: TaskId) => void }) {
+  return (
+    <label>
+      <span>Learn</span>
+      <select
+        className={parts['field']}
+        value={task}
+        onChange={(event) => onChange(event.target.value as TaskId)}
+        data-testid="learn"
+      >
+        {tasks.map(({ id, label }) => (
+          <option key={id} value={id}>
+            {label}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 

@@ -15,12 +15,13 @@ export function Headline({ run, report }: { run: RunView; report: Report | null 
         <h1>{run.name}</h1>
         <p className={styles['quiet']}>
           {run.datasetName}
-          {score && `, scored on ${plural(score.n, `${split} ${noun}`)}`}
+          {score && `, scored on ${plural(score.n, `${split} ${report?.losses ? 'token' : noun}`)}`}
           {run.state === 'stopped' && ', stopped early: the best checkpoint'}
           {run.state === 'imported' && ', opened from a file'}
         </p>
       </div>
-      {score && (
+      {score && report?.losses && <Tokens score={score} losses={report.losses} />}
+      {score && !report?.losses && (
         <dl className={styles['scores']}>
           <div data-main>
             <dt>With the adapter</dt>
@@ -45,8 +46,38 @@ export function Headline({ run, report }: { run: RunView; report: Report | null 
           </div>
         </dl>
       )}
-      {score && <Intervals score={score} base={base} />}
+      {score && !report?.losses && <Intervals score={score} base={base} />}
     </header>
+  );
+}
+
+/** What a model that answers every token is worth: its perplexity, before and after. */
+function Tokens({ score, losses }: { score: Score; losses: NonNullable<Report['losses']> }) {
+  const perplexity = (loss: number) => Math.exp(loss).toFixed(loss > Math.log(100) ? 0 : 2);
+  return (
+    <dl className={styles['scores']}>
+      <div data-main>
+        <dt>Perplexity with the adapter</dt>
+        <dd>
+          <span data-testid="perplexity">{perplexity(losses.loss)}</span>
+          <small>loss {losses.loss.toFixed(3)}</small>
+        </dd>
+      </div>
+      <div>
+        <dt>Before training</dt>
+        <dd>
+          <span data-testid="perplexity-before">{perplexity(losses.start)}</span>
+          <small>loss {losses.start.toFixed(3)}</small>
+        </dd>
+      </div>
+      <div className={styles['gain']}>
+        <dt>Tokens said rightly</dt>
+        <dd>
+          <span>{percent(score.accuracy)}</span>
+          <small>{interval(score.low, score.high)}</small>
+        </dd>
+      </div>
+    </dl>
   );
 }
 

@@ -52,7 +52,7 @@ function Result({ run }: { run: RunView }) {
       )}
       {run.headless ? <Headless run={run} /> : <TryIt run={run} />}
       {!report && !run.headless && <p className={styles['quiet']}>Scoring the held-out samples.</p>}
-      {ready && <Details run={run} report={report} />}
+      {ready && report.confusion.length > 0 && <Details run={run} report={report} />}
     </div>
   );
 }

@@ -11,6 +11,7 @@ import { percent } from '../../text/format.ts';
 import { frame, useCamera } from '../data/camera.ts';
 import styles from './result.module.css';
 import { TryText } from './TryText.tsx';
+import { WriteOn } from './WriteOn.tsx';
 
 const takes = {
   image: (file: File) => /^image\//.test(file.type) || /\.(png|jpe?g|webp|gif|bmp|avif)$/i.test(file.name),
@@ -24,6 +25,9 @@ const nouns = { image: 'picture', audio: 'sound' } as const;
 export function TryIt({ run }: { run: RunView }) {
   const catalogue = useMachine((s) => s.catalogue);
   const modality = backboneOf(catalogue, run.plan.backbone)?.modality ?? 'image';
+  if (run.plan.task === 'causal-lm') return <WriteOn run={run} />;
+  // What fills gaps has nothing to say of a text as a whole.
+  if (run.plan.task === 'masked-lm') return null;
   return modality === 'text' ? <TryText run={run} /> : <TryFile run={run} kind={modality} />;
 }
 

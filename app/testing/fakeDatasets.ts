@@ -1,5 +1,5 @@
 import type * as P from '../../workers/protocol.ts';
-import { backbones } from './fakeCatalogue.ts';
+import { backbones, catalogue } from './fakeCatalogue.ts';
 import { applyEdit, fashion, recount, wilson } from './fakeData.ts';
 import { picture } from './fakePictures.ts';
 import { tokensOf, wordsOf } from './fakeTexts.ts';
@@ -17,7 +17,7 @@ const storedOf = (title: string): P.StoredBackbone => ({
   request: null,
 });
 
-/** The stand-in's data sets, with their history for undoing, and its backbones from a hub. */
+/** The stand-in's data sets, with their history for undoing, its backbones from a hub, and defaults of settings. */
 export class FakeDatasets {
   protected listen: (event: P.StudioEvent) => void = () => undefined;
   protected sets = new Map<string, P.DatasetView[]>();
@@ -141,4 +141,17 @@ export class FakeDatasets {
     await wait(this.tickMs * 3);
     return { ...wilson(106, 150), dataset, backbone, k: 5 };
   }
+
+  protected settings(method: string) {
+    const card = catalogue.methods.find((m) => m.id === method)!;
+    return Object.fromEntries([...card.settings, ...catalogue.training].map((s) => [s.key, s.default]));
+  }
+  async defaults(_: string | null, backbone: string, method: string) {
+    return { ...this.settings(method), ...backbones.find((b) => b.id === backbone)!.defaults };
+  }
+  async check(): Promise<P.ReferenceCheck> {
+    await wait(this.tickMs * 5);
+    return { maxRelativeError: 2.3e-6, samples: 8, tolerance: 1e-4, passed: true };
+  }
+  async cancel() {}
 }

@@ -1,5 +1,4 @@
 import type * as P from '../../workers/protocol.ts';
-import { backbones, catalogue } from './fakeCatalogue.ts';
 import { fashion, understand, wilson } from './fakeData.ts';
 import { clone, FakeDatasets, wait } from './fakeDatasets.ts';
 import { estimateOf } from './fakeEstimate.ts';
@@ -143,13 +142,6 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
     const dataset = fashion();
     this.sets.set(dataset.id, [dataset]);
     return clone(dataset);
-  }
-  private settings(method: string) {
-    const card = catalogue.methods.find((m) => m.id === method)!;
-    return Object.fromEntries([...card.settings, ...catalogue.training].map((s) => [s.key, s.default]));
-  }
-  async defaults(_: string | null, backbone: string, method: string) {
-    return { ...this.settings(method), ...backbones.find((b) => b.id === backbone)!.defaults };
   }
   async estimate(plan: P.RunPlan) {
     const images = this.sets.get(plan.dataset)?.at(-1)?.counts.train ?? 0;
@@ -401,9 +393,4 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
       kept: null,
     };
   }
-  async check(): Promise<P.ReferenceCheck> {
-    await wait(this.tickMs * 5);
-    return { maxRelativeError: 2.3e-6, samples: 8, tolerance: 1e-4, passed: true };
-  }
-  async cancel() {}
 }

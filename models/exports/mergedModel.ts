@@ -41,7 +41,7 @@ export async function mergedModelZip(model: MergedModel): Promise<Uint8Array> {
   return makeZip(
     new Map<string, Uint8Array | string>([
       ['README.md', model.card],
-      ['config.json', json(configOf(model))],
+      ['config.json', withFloats(json(configOf(model)))],
       ['model.safetensors', weights],
       ...(Object.keys(model.preprocessor).length
         ? ([['preprocessor_config.json', json(model.preprocessor)]] as const)
@@ -90,6 +90,13 @@ async function changedTensors({ checkpoint, backbone, merged }: MergedModel) {
   }
   return changed;
 }
+
+/** Keys of configurations that hold floats, by what they end in. */
+const floats =
+  /^(\s*"\w*(?:_prob|drop\w*_rate|dropout|_pdrop|_eps|_epsilon|initializer_range|initializer_factor|layerscale_value|_init_value|_theta|_momentum)": -?\d+)(,?)$/gm;
+
+/** JavaScript writes 1.0 as 1, and transformers 5 refuses a whole number where its classes declare a float. */
+const withFloats = (text: string): string => text.replace(floats, '$1.0$2');
 
 function configOf({ config: own, backbone, classes }: MergedModel): JsonObject {
   const { quantization_config: _, ...config } = own;

@@ -91,7 +91,8 @@ def load_checked(report: Report, base: torch.nn.Module, folder: Path) -> PeftMod
     stored = load_file(folder / "adapter_model.safetensors")
     # A copy: PEFT renames the keys of the dictionary that it is given.
     result = set_peft_model_state_dict(model, dict(stored))
-    wanted = set(get_peft_model_state_dict(model))
+    # With bias "all" PEFT counts the biases of its own wrappers around the head; the head itself is stored.
+    wanted = {k for k in get_peft_model_state_dict(model) if ".modules_to_save." not in k and ".original_module." not in k}
     missing, unexpected = sorted(wanted - set(stored)), sorted(set(stored) - wanted)
     report.check("missing keys", not missing, f"{len(missing)} {' '.join(missing[:3])}".strip())
     report.check("unexpected keys", not unexpected, f"{len(unexpected)} {' '.join(unexpected[:3])}".strip())
@@ -116,7 +117,9 @@ def check_adapter(report: Report, case: dict, images: Path, folder: Path, zip_ro
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         again = PeftModel.from_pretrained(base_model(case, len(labels)), folder).eval()
+    usual = case.get("warns")
     spoken = [str(w.message) for w in heard if "peft" in str(w.filename)]
+    spoken = [message for message in spoken if not usual or usual not in message]
     report.check("warnings of PEFT", not spoken, f"{len(spoken)} {' '.join(spoken)[:200]}".strip())
     report.close("logits by PeftModel.from_pretrained", found, logits(again, pixels), LOGIT_TOLERANCE)
     if case.get("loose"):
@@ -250,7 +253,7 @@ def main() -> None:
     transformers.utils.logging.disable_progress_bar()
     jobs = json.loads(Path(sys.argv[1]).read_text())
     for case in jobs["cases"]:
-        if GENERATION < 5 and case["kind"] == "timm":
+        if GENERATION < 5 and (case["kind"] == "timm" or case.get("newest")):
             continue
         try:
             run_case(case, Path(jobs["images"]))

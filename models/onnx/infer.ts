@@ -18,9 +18,13 @@ export async function inferConfig(
   if (kernel?.length !== 4) return null;
   const [hidden, channels, patch] = kernel;
   const tensors = new Map(given);
-  const blocks = [...given.keys()].filter((name) =>
-    /^encoder\.layer\.\d+\.norm1\.weight$|^encoder\.layer\.\d+\.layernorm_before\.weight$/.test(name),
-  ).length;
+  // Files say `encoder.layer`; of a ViT in memory transformers 5 says `layers`.
+  const root = given.has('layers.0.layernorm_before.weight') ? 'layers' : 'encoder.layer';
+  const own = (name: string) => given.get(`${root}.0.${name}`);
+  const isVit = own('layernorm_before.weight') !== undefined;
+  const norm = isVit ? 'layernorm_before.weight' : 'norm1.weight';
+  let blocks = 0;
+  while (given.has(`${root}.${blocks}.${norm}`)) blocks++;
   const heads = await headsOf(graph, hidden);
   const table = given.get(positions) ?? positionsOf(graph, hidden);
   const side = table && Math.sqrt(table.shape[1] - 1);
@@ -36,19 +40,18 @@ export async function inferConfig(
     image_size: side * patch,
     hidden_act: 'gelu',
     layer_norm_eps: (await epsilonOf(graph)) ?? 1e-6,
-    qkv_bias: given.has('encoder.layer.0.attention.attention.query.bias'),
+    qkv_bias: Boolean(own('attention.attention.query.bias') ?? own('attention.q_proj.bias')),
   };
-  const inner = given.get('encoder.layer.0.intermediate.dense.weight')?.shape[0];
-  if (inner) return { config: { model_type: 'vit', ...common, intermediate_size: inner }, tensors };
-  const gated = given.has('encoder.layer.0.mlp.weights_in.weight');
-  const mlp = given.get('encoder.layer.0.mlp.fc1.weight')?.shape[0];
-  if (!gated && !mlp) return null;
+  const inner = (own('intermediate.dense.weight') ?? own('mlp.fc1.weight'))?.shape[0];
+  const gated = own('mlp.weights_in.weight') !== undefined;
+  if (isVit && inner) return { config: { model_type: 'vit', ...common, intermediate_size: inner }, tensors };
+  if (!gated && !inner) return null;
   const registers = given.get('embeddings.register_tokens')?.shape[1] ?? 0;
   return {
     config: {
       model_type: registers > 0 ? 'dinov2_with_registers' : 'dinov2',
       ...common,
-      mlp_ratio: gated ? 4 : mlp! / hidden,
+      mlp_ratio: gated ? 4 : inner! / hidden,
       use_swiglu_ffn: gated,
       ...(registers > 0 ? { num_register_tokens: registers } : {}),
     },
@@ -60,8 +63,10 @@ export async function inferConfig(
 async function headsOf({ nodes, constants }: OnnxGraphFile, hidden: number): Promise<number | undefined> {
   const votes = new Map<number, number>();
   const vote = (heads: number | undefined, size: number | undefined) => {
-    if (heads && size && heads > 1 && size > 1 && heads * size === hidden)
-      votes.set(heads, (votes.get(heads) ?? 0) + 1);
+    if (!heads || !size || size < 2 || hidden % size !== 0) return;
+    // The number of heads may be left to the runtime.
+    const found = heads === -1 ? hidden / size : heads;
+    if (found > 1 && found * size === hidden) votes.set(found, (votes.get(found) ?? 0) + 1);
   };
   for (const { op, inputs } of nodes) {
     if (op === 'Reshape') {

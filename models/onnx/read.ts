@@ -110,6 +110,11 @@ class GraphReader implements OnnxGraphFile {
   model(bytes: Uint8Array): void {
     const r = new BinaryReader(bytes);
     fields(r, r.len, (number) => number === 7 && this.within(r, (to) => this.graph(r, to)));
+    // Exporters keep equal constants once, and give the others' names by nodes that copy it.
+    for (const { op, inputs, outputs } of this.nodes) {
+      const same = op === 'Identity' ? this.constants.get(inputs[0]) : undefined;
+      if (same) this.constants.set(outputs[0], { ...same, name: outputs[0] });
+    }
   }
 
   private within(r: BinaryReader, read: (to: number) => void): true {

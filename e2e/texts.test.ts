@@ -13,14 +13,14 @@ test('a table of texts and a checkpoint in, adapter out: columns, tokens, traini
   const { page } = user;
   await user.drop(fixture('peft-bert-lora/texts.csv'));
   await expect(page.getByTestId('dataset-name')).toHaveText('texts', { timeout: 60_000 });
-  await expect(page.getByText('40 texts in 3 classes')).toBeVisible();
+  await expect(page.getByText('40 texts in 3 classes,')).toBeVisible();
   await expect(page.getByTestId('table-rows').locator('tbody tr')).toHaveCount(10);
 
   // Another label, and back again: a table is read anew each time.
   await page.getByTestId('column-label').selectOption('text');
-  await expect(page.getByText('40 texts in 3 classes')).toBeHidden();
+  await expect(page.getByText('40 texts in 3 classes,')).toBeHidden();
   await page.getByTestId('column-label').selectOption('label');
-  await expect(page.getByText('40 texts in 3 classes')).toBeVisible();
+  await expect(page.getByText('40 texts in 3 classes,')).toBeVisible();
 
   await user.drop(fixture('bert-words-tiny'));
   await expect(page.getByRole('heading', { name: 'bert-words-tiny' })).toBeVisible({ timeout: 60_000 });

@@ -27,7 +27,9 @@ const nameOf = (t: Tensor) => (t.node.attrs as ParameterAttrs).name;
 
 /** The model in a folder named from the repository's root. */
 export async function modelIn(folder: string): Promise<Model> {
-  const files = readdirSync(pathOf(folder)).map((f) => [f, source(pathOf(`${folder}/${f}`))] as const);
+  const files = readdirSync(pathOf(folder), { withFileTypes: true })
+    .filter((f) => f.isFile())
+    .map(({ name }) => [name, source(pathOf(`${folder}/${name}`))] as const);
   return openModel(await openFolder(new Map(files)));
 }
 

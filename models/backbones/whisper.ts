@@ -101,7 +101,7 @@ export const whisper: Backbone<WhisperConfig> = {
   presets: ({ blocks }) =>
     textPresets(blocks, (i) => `encoder.layers.${i}`, {
       usual: { label: 'Query and value', targets: ['q_proj', 'v_proj'] },
-      attention: ['q_proj', 'k_proj', 'v_proj', 'out_proj'],
+      attention: ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj', 'self_attn.out_proj'],
       mlp: ['fc1', 'fc2'],
     }),
   size({ positions }) {

@@ -122,6 +122,23 @@ export const backbones: BackboneCard[] = [
     size: { default: 128, min: 1, max: 512, multiple: 1, unit: 'tokens', setting: 'max_length' },
     defaults: { lr: 0.001, target_modules: ['q_proj', 'v_proj'] },
   },
+  {
+    id: 'graft-llama',
+    title: 'Graft-Llama',
+    family: 'Llama',
+    about: 'A small Llama-shaped decoder that has read one novel.',
+    licence: 'Apache-2.0',
+    source: 'gt-all-graft-llama-v2 0.1.0 (PyPI package)',
+    parameters: 869_504,
+    bytes: 1_743_024,
+    blocks: 6,
+    modules: vitModules(6, 384),
+    presets: [{ id: 'usual', label: 'Query and value', targets: ['q_proj', 'v_proj'] }],
+    modality: 'text',
+    tasks: ['classification', 'token-classification', 'causal-lm'],
+    size: { default: 128, min: 1, max: 512, multiple: 1, unit: 'tokens', setting: 'max_length' },
+    defaults: { lr: 0.001, target_modules: ['q_proj', 'v_proj'] },
+  },
 ];
 
 const setting = (

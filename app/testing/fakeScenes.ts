@@ -5,6 +5,7 @@ export type Scene =
   | 'empty'
   | 'data'
   | 'texts'
+  | 'writing'
   | 'running'
   | 'paused'
   | 'sparse'

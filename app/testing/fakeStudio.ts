@@ -1,12 +1,14 @@
 import type * as P from '../../workers/protocol.ts';
+import { catalogue } from './fakeCatalogue.ts';
 import { fashion, understand, wilson } from './fakeData.ts';
 import { clone, FakeDatasets, wait } from './fakeDatasets.ts';
 import { estimateOf } from './fakeEstimate.ts';
+import { ships, tokenReport, writeFake, writer } from './fakeLanguage.ts';
 import { extraUseOf, mergeOf } from './fakeMerge.ts';
 import { compared, queueOf, reachedOf, waiting } from './fakeRuns.ts';
 import { bare, deviceLost, machineOf, outOfMemory, type Scene } from './fakeScenes.ts';
 import { cutOf, grow, masksOf, profileOf, renewed, reportOf, sharesOf, spectraOf } from './fakeScores.ts';
-import { questions, writeFake } from './fakeTexts.ts';
+import { questions } from './fakeTexts.ts';
 
 const STEPS = 280;
 
@@ -38,9 +40,10 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
 
   private prepare(): void {
     const { scene } = this;
-    if (!['texts', 'empty', 'importing', 'nogpu', 'imported', 'headless'].includes(scene))
+    if (!['texts', 'writing', 'empty', 'importing', 'nogpu', 'imported', 'headless'].includes(scene))
       this.sets.set('fashion', [fashion()]);
     if (scene === 'texts') this.sets.set('mail', [questions()]);
+    if (scene === 'writing') this.sets.set('ships', [ships()]);
     const make = (
       id: string,
       name: string,
@@ -77,6 +80,7 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
       run.classes = questions().classes.map((c) => c.name);
       run.datasetName = 'questions';
     }
+    if (scene === 'writing') this.list.set('r1', writer(make('r1', 'ships, rank 8', 'done', STEPS, 50_000)));
     if (scene === 'interrupted') make('r1', 'fashion, rank 8', 'interrupted', 150, 4_000_000);
     if (scene === 'sparse')
       make('r1', 'fashion, two in a hundred', 'paused', 120, 60_000, { method: 'shira' });
@@ -316,7 +320,7 @@ export class FakeStudio extends FakeDatasets implements P.Studio {
         advice: 'Open a data set with the same classes to score it; trying single pictures works now.',
       });
     await wait(this.tickMs);
-    return reportOf(run);
+    return run.plan.task ? tokenReport : reportOf(run);
   }
   async spectra(id: string) {
     return spectraOf(this.list.get(id)!);

@@ -91,21 +91,3 @@ export function tokensOf(sample: number, length: number): P.TokenView {
     cut: Math.max(0, pieces.length - room),
   };
 }
-
-const said = 'It is the Bachelor, sir, homeward bound and full of oil.';
-const alone = 'and the whale, which is not to be seen in the deep, was a thing of the sea.';
-
-/** Writes word by word, with the adapter first. */
-export async function writeFake(prompt: string, tell: (written: P.Written) => void): Promise<P.Written> {
-  const written: P.Written = { withAdapter: '', withoutAdapter: '', done: false };
-  for (const [part, text] of [
-    ['withAdapter', said],
-    ['withoutAdapter', `${prompt.split(' ').at(-1)} ${alone}`],
-  ] as const)
-    for (const word of text.split(' ')) {
-      written[part] += `${written[part] && ' '}${word}`;
-      tell({ ...written });
-      await new Promise((done) => setTimeout(done, 20));
-    }
-  return { ...written, done: true };
-}

@@ -136,7 +136,7 @@ function Dataset({ dataset }: { dataset: DatasetView }) {
           ))}
         </ul>
       )}
-      <RejectedList rejected={dataset.rejected} />
+      <RejectedList rejected={dataset.rejected} noun={dataset.table ? 'line' : 'file'} />
       {chosen.size >= 2 && <Merge dataset={dataset} indices={[...chosen].sort((a, b) => a - b)} />}
       <Samples
         dataset={dataset}
@@ -190,12 +190,12 @@ function Merge({ dataset, indices }: { dataset: DatasetView; indices: number[] }
 const SHOWN = 200;
 
 /** Every file that was left out, by name, with why. */
-export function RejectedList({ rejected }: { rejected: Rejected[] }) {
+export function RejectedList({ rejected, noun = 'file' }: { rejected: Rejected[]; noun?: string }) {
   if (rejected.length === 0) return null;
   const all = () => csv([['file', 'reason'], ...rejected.map((r) => [r.path, r.reason])]);
   return (
     <details className={styles['rejected']} data-testid="rejected">
-      <summary>{plural(rejected.length, 'file')} left out</summary>
+      <summary>{plural(rejected.length, noun)} left out</summary>
       <ul>
         {rejected.slice(0, SHOWN).map((r) => (
           <li key={r.path}>

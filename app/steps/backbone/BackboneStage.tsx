@@ -63,8 +63,8 @@ export function BackboneStage() {
         <HubForm />
         <p className={styles['quiet']}>
           Or drop a Hugging Face folder: <code>config.json</code>, the weights as <code>safetensors</code>{' '}
-          (shards too) or <code>pytorch_model.bin</code>, and the preprocessor’s or tokenizer’s files. It
-          stays in this browser; the Machine page lists what is kept.
+          (shards too) or <code>pytorch_model.bin</code>, and the preprocessor’s or tokenizer’s files; or an
+          ONNX file. It stays in this browser; the Machine page lists what is kept.
         </p>
       </section>
     </div>

@@ -20,6 +20,7 @@ from transformers import (
 from common import FIXTURES, ROOT, WEIGHTS, generator, smooth_images, write_json, write_tensors
 
 sys.path.append(str(ROOT / "tools" / "weights"))
+from int8 import plain_folder  # noqa: E402
 from onnx_graph import run_graph, write_graph  # noqa: E402
 
 CLASSES = ("blobs", "checks", "dots", "rings", "stripes")
@@ -175,7 +176,8 @@ def write_embedded() -> None:
     check_graph(WEIGHTS / "efficientnet-lite0")
 
     folder = WEIGHTS / "vit-s14-saliency"
-    vit = Dinov2ForImageClassification.from_pretrained(folder, num_labels=2, dtype=torch.float32).eval()
+    with plain_folder(folder) as plain:
+        vit = Dinov2ForImageClassification.from_pretrained(plain, num_labels=2, dtype=torch.float32).eval()
     expected = {}
     for prefix, shape, seed in (("", (1, 3, 98, 98), 60), ("wide.", (1, 3, 70, 112), 61)):
         pixels = smooth_images(shape, seed) * 2

@@ -1,6 +1,13 @@
 """Weights of linear layers as int8 with a scale for each row: `x.weight` (I8) and `x.weight_scale` (F32), as compressed-tensors names them."""
 
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import torch
+from safetensors.torch import load_file, save_file
 
 
 def step(top: torch.Tensor) -> torch.Tensor:
@@ -48,3 +55,16 @@ def quantization_config(ignore: list[str]) -> dict:
         "config_groups": {"group_0": group},
         "ignore": ignore,
     }
+
+
+@contextmanager
+def plain_folder(folder: Path) -> Iterator[Path]:
+    """A Hugging Face folder's configuration and weights in f32, for who reads no int8; it lasts as long as the block."""
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("quantization_config", None)
+    with tempfile.TemporaryDirectory() as name:
+        plain = Path(name)
+        (plain / "config.json").write_text(json.dumps(config))
+        tensors = {key: value.contiguous() for key, value in dequantised(load_file(folder / "model.safetensors")).items()}
+        save_file(tensors, plain / "model.safetensors", metadata={"format": "pt"})
+        yield plain

@@ -1,7 +1,7 @@
 """ONNX graphs whose weights stay where they are: initialisers point at byte ranges of the folder's model.safetensors.
 
 A graph maps `pixel_values` [n, 3, h, w] (all but the channels dynamic) to `features` [n, width], what a classification
-head reads; transformers also give `last_hidden_state` [n, tokens, width]. Half precision is cast to f32 in the graph.
+head reads; transformers also give `last_hidden_state` [n, tokens, width]. Half precision and int8 become f32 in the graph.
 A loader passes the weights as external data named `model.safetensors`.
 """
 
@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET = 17
 # Version 8 of the format came with opset 17.
 IR_VERSION = 8
-DTYPES = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT}
+DTYPES = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT, "I8": TensorProto.INT8}
 WEIGHTS_FILE = "model.safetensors"
 
 
@@ -52,16 +52,25 @@ class Graph:
         """The named tensor in f32."""
         if name in self.cast:
             return self.cast[name]
+        dtype = self.stored(name, self.shape(name))
+        if dtype == "I8":
+            scale = f"{name}_scale"
+            self.stored(scale, self.shape(name)[:1])
+            self.cast[name] = self.op("DequantizeLinear", name, scale, axis=0)
+        else:
+            self.cast[name] = self.op("Cast", name, to=TensorProto.FLOAT) if dtype == "F16" else name
+        return self.cast[name]
+
+    def stored(self, name: str, shape: list[int]) -> str:
+        """An initialiser of that shape over the named tensor's bytes; returns the tensor's dtype."""
         entry = self.header[name]
         first, last = entry["data_offsets"]
-        tensor = TensorProto(name=name, data_type=DTYPES[entry["dtype"]], dims=entry["shape"])
+        tensor = TensorProto(name=name, data_type=DTYPES[entry["dtype"]], dims=shape)
         tensor.data_location = TensorProto.EXTERNAL
         for key, value in (("location", WEIGHTS_FILE), ("offset", self.start + first), ("length", last - first)):
             tensor.external_data.add(key=key, value=str(value))
         self.initialisers[name] = tensor
-        half = entry["dtype"] == "F16"
-        self.cast[name] = self.op("Cast", name, to=TensorProto.FLOAT) if half else name
-        return self.cast[name]
+        return entry["dtype"]
 
     def linear(self, x: str, path: str) -> str:
         product = self.op("MatMul", x, self.op("Transpose", self.weight(f"{path}.weight"), perm=[1, 0]))

@@ -5,6 +5,7 @@ import torch
 import adamw
 import audio
 import checkpoints
+import image_families
 import images
 import language
 import ops
@@ -32,6 +33,7 @@ def main() -> None:
     pickles.write()
     language.write()
     text.write()
+    image_families.write()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from diffusers import (
 )
 from diffusers import EDMEulerScheduler
 
-from common import FIXTURES, generator, write_json, write_tensors
+from common import FIXTURES, WEIGHTS, generator, write_tensors
 
 DITS = {
     "dit-tiny": dict(num_attention_heads=2, attention_head_dim=8, in_channels=3, num_layers=2, sample_size=8, patch_size=2,
@@ -91,6 +91,17 @@ def write_denoiser(name: str, model: torch.nn.Module, seed: int, wide: tuple[int
             found = model(given["latents"], given["t"], given["context"], class_labels=given.get("label")).sample
         expected |= {prefix + key: value for key, value in (given | {"sample": found}).items()}
     write_tensors(FIXTURES / name / "expected.safetensors", expected)
+
+
+@torch.no_grad()
+def write_embedded() -> None:
+    """What diffusers computes with the committed Graft-DiT; its weights are not copied."""
+    model = DiTTransformer2DModel.from_pretrained(WEIGHTS / "graft-dit", torch_dtype=torch.float32).eval()
+    latents = torch.randn(2, 3, 32, 32, generator=generator(400))
+    t, label = torch.tensor([700.0, 120.0]), torch.tensor([3, 9], dtype=torch.int32)
+    found = model(latents, timestep=t, class_labels=label).sample
+    expected = {"latents": latents, "t": t, "label": label, "sample": found}
+    write_tensors(FIXTURES / "graft-dit" / "expected.safetensors", expected)
 
 
 @torch.no_grad()
@@ -221,6 +232,7 @@ def write() -> None:
         write_denoiser(name, UNet2DConditionModel(**config), 310 + i, (12, 16) if i == 1 else None)
     for i, (name, config) in enumerate(VAES.items()):
         write_vae(name, AutoencoderKL(**config), 320 + i)
+    write_embedded()
     cases = [trajectory(*case) for case in CASES]
     folder = FIXTURES / "samplers"
     folder.mkdir(exist_ok=True)

@@ -8,17 +8,18 @@ import { expectedOf, folderOf, valuesOf } from './testing.ts';
 import { configureVae } from './vae.ts';
 
 const TOLERANCE = 1e-4;
-const rows = [
+const rows: { name: string; folder?: string; variants: string[] }[] = [
   { name: 'dit-tiny', variants: ['', 'wide.'] },
   { name: 'dit-sigma-tiny', variants: [''] },
+  { name: 'graft-dit', folder: 'models/weights/graft-dit', variants: [''] },
   { name: 'unet-tiny', variants: [''] },
   { name: 'unet-linear-tiny', variants: ['', 'wide.'] },
   { name: 'unet-plain-tiny', variants: [''] },
 ];
 
-describe.each(rows)('$name', ({ name, variants }) => {
+describe.each(rows)('$name', ({ name, folder, variants }) => {
   test.each(variants)('predicts what diffusers does %s', async (variant) => {
-    const model = openDenoiser(await folderOf(name));
+    const model = openDenoiser(await folderOf(name, folder));
     const expected = await expectedOf(name);
     const [batch, , height, width] = expected.info(`${variant}latents`).shape;
     const tokens = model.conditions.context ? expected.info(`${variant}context`).shape[1] : undefined;
@@ -33,7 +34,7 @@ describe.each(rows)('$name', ({ name, variants }) => {
   });
 
   test('names its modules as the checkpoint does', async () => {
-    const { config, checkpoint } = await folderOf(name);
+    const { config, checkpoint } = await folderOf(name, folder);
     const model = openDenoiser({ config, checkpoint, preprocessor: undefined });
     const read = new Set(model.parameters.map((p) => p.path));
     expect(checkpoint.names().filter((n) => !read.has(n))).toEqual([]);

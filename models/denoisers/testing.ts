@@ -19,12 +19,12 @@ const source = (path: string) =>
   bytesSource(new Uint8Array(readFileSync(fileURLToPath(new URL(path, root)))));
 const fixture = (name: string) => `tools/reference/fixtures/${name}`;
 
-/** A fixture's folder in diffusers' layout. */
-export function folderOf(name: string): Promise<HuggingFaceFolder> {
-  const files = readdirSync(fileURLToPath(new URL(fixture(name), root))).filter(
-    (f) => f !== 'expected.safetensors',
+/** A fixture's folder in diffusers' layout, or another by its path from the repository's root. */
+export function folderOf(name: string, folder = fixture(name)): Promise<HuggingFaceFolder> {
+  const files = readdirSync(fileURLToPath(new URL(folder, root))).filter((f) =>
+    /^(config\.json|diffusion_pytorch_model\.safetensors)$/.test(f),
   );
-  return openFolder(new Map(files.map((f) => [f, source(`${fixture(name)}/${f}`)] as const)));
+  return openFolder(new Map(files.map((f) => [f, source(`${folder}/${f}`)] as const)));
 }
 
 export const expectedOf = (name: string): Promise<Checkpoint> =>

@@ -210,6 +210,7 @@ def measured(model: DiTTransformer2DModel, count: int) -> dict:
     judge = probe(known, data.labels, NULL)
     accuracy = lambda found, labels: round((judge(found).argmax(1) == labels).float().mean().item(), 3)  # noqa: E731
     floor = kernel_distance(known, real) | {"accuracy": accuracy(real, asked.labels), "saturation": round(saturation(asked.pictures), 3)}
+    print(json.dumps(floor), flush=True)
     labels = asked.labels[torch.randperm(len(asked.labels), generator=torch.Generator().manual_seed(SEED))].repeat(4)[:count]
     rows = []
     for scale in (1.0, 2.0, 4.0):

@@ -135,7 +135,7 @@ test('shows the tokens of a text to a person', () => {
     shown('byte-level')
       .map((p) => p.text)
       .join('|'),
-  ).toContain('größer|,|␣the');
+  ).toContain('rößer|,|␣the|␣世界');
 });
 
 test('says what is missing', () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type ByteSource, bytesSource } from './bytes.ts';
 import { openFolder } from './folder.ts';
@@ -32,6 +33,28 @@ describe('openFolder', () => {
     const folder = await openFolder(files);
     expect(folder.preprocessor).toBeUndefined();
     expect(folder.checkpoint.names()).toEqual(['w']);
+  });
+
+  it('reads what torch.save wrote, alone or in shards, where there is nothing better', async () => {
+    const saved = new Uint8Array(
+      readFileSync(new URL('../../tools/reference/fixtures/pickles/training.pt', import.meta.url)),
+    );
+    const shard = 'pytorch_model-00001-of-00001.bin';
+    const trees: Record<string, Uint8Array>[] = [
+      { 'pytorch_model.bin': saved },
+      { 'pytorch_model.bin.index.json': text({ weight_map: { w: shard } }), [shard]: saved },
+      { 'weights.pth': saved },
+    ];
+    for (const files of trees) {
+      const { checkpoint } = await openFolder(tree({ 'config.json': text({}), ...files }));
+      expect([...(await checkpoint.f32('w'))]).toEqual([1, 1, 1, 1]);
+    }
+    const better = tree({
+      'config.json': text({}),
+      'pytorch_model.bin': saved,
+      'model.safetensors': weights,
+    });
+    expect((await (await openFolder(better)).checkpoint.f32('w')).length).toBe(1);
   });
 
   const pickle = Uint8Array.of(0x80, 2, 0x8a, 0x0a);

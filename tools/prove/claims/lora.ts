@@ -30,6 +30,8 @@ export interface Trial {
   perClass?: number;
   /** Test samples of each class, likewise. */
   testPerClass?: number;
+  /** Whether the converged probe is shown only, not judged by. */
+  convergedShown?: boolean;
   /** Of LoRA alone. */
   lora?: Settings;
   /** The steps' number goes before it. */
@@ -69,8 +71,8 @@ export async function againstProbes(
       `| ${[seed, ...cells, ...margins.map(showMargin), (run.seconds / 60).toFixed(1)].join(' | ')} |`,
     );
     ours.push(share(run.hits));
-    baseline.push(Math.max(share(probe.hits), share(tuned)));
-    lows.push(...margins.map((m) => m.low));
+    baseline.push(trial.convergedShown ? share(probe.hits) : Math.max(share(probe.hits), share(tuned)));
+    lows.push(...margins.slice(0, trial.convergedShown ? 1 : 2).map((m) => m.low));
   }
   arena.gpu.destroy();
   const worst = Math.min(...lows);

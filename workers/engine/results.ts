@@ -1,16 +1,8 @@
-import { nounOf } from '../../models/data/kind.ts';
 import { methodById } from '../../models/methods/index.ts';
 import { taskOfPlan } from '../../models/tasks/index.ts';
 import type { Pool } from '../datasets/jobs.ts';
-import {
-  imageBlob,
-  type StoredSamples,
-  storedSamples,
-  wantedPicture,
-  wantedSound,
-} from '../datasets/pictures.ts';
+import { type StoredSamples, storedSamples } from '../datasets/pictures.ts';
 import { type DatasetStore, NoDatasetError, type OpenDataset } from '../datasets/store.ts';
-import { readText } from '../datasets/texts.ts';
 import type {
   MaskEdit,
   MaskEdited,
@@ -36,11 +28,11 @@ import { masksOf, paintMask, renewMasks } from '../session/masks.ts';
 import { mergedZip } from '../session/mergedModel.ts';
 import { softmax } from '../session/metrics.ts';
 import { adaptedOnnx } from '../session/onnx.ts';
-import type { Files, SampleValues } from '../session/ports.ts';
+import type { Files } from '../session/ports.ts';
 import { probeLogits } from '../session/probe.ts';
 import { previewCut } from '../session/ranks.ts';
 import { reportOf } from '../session/report.ts';
-import type { Backbones, OpenBackbone } from './backbones.ts';
+import type { Backbones } from './backbones.ts';
 import { lastProgress } from './checkpoints.ts';
 import { classesAlone, fileName, splitWords } from './leaving.ts';
 import { Merging } from './merging.ts';
@@ -48,6 +40,7 @@ import { loadProbe } from './probeFile.ts';
 import { isActive, type RunRecord, RunStateError } from './record.ts';
 import { type RunStore, runFolder } from './runStore.ts';
 import type { RunSession, Trainer } from './trainer.ts';
+import { triedSample } from './tried.ts';
 import { writeOn } from './writing.ts';
 
 interface Ports {
@@ -212,7 +205,7 @@ export class Results {
       const session = await this.#open(record, 'none');
       const { files, backbones, tick } = this.#ports;
       const backbone = await backbones.open(record.view.plan.backbone);
-      const { values, thumbnail } = await this.#tried(sample, backbone, session);
+      const { values, thumbnail } = await triedSample(this.#ports.pool, sample, backbone, session);
       const begun = tick();
       const { knobs } = await this.#progress(record, session);
       const { logits, features } = await session.predict(values, knobs);
@@ -226,34 +219,6 @@ export class Results {
         ms,
       };
     });
-  }
-
-  /** A sample that is in no data set, as the run's backbone reads it. */
-  async #tried(
-    sample: Blob | Words,
-    backbone: OpenBackbone,
-    session: RunSession,
-  ): Promise<{ values: SampleValues; thumbnail: Blob }> {
-    const { pool } = this.#ports;
-    const { model, preprocessor } = backbone;
-    const { modality } = model.backbone;
-    const size = model.sizeIn(session.options.settings);
-    const isBlob = sample instanceof Blob;
-    if (isBlob === (modality === 'text'))
-      throw new RunStateError(`This adapter reads ${nounOf[modality]}s. Try one of them.`);
-    if (!isBlob)
-      return {
-        values: readText({ model, tokenizer: await backbone.tokenizer() }, sample, size),
-        thumbnail: new Blob(),
-      };
-    const what = `The ${nounOf[modality]}`;
-    const read = async () => new Uint8Array(await sample.arrayBuffer());
-    const sound = modality === 'audio';
-    const [values, { thumbnail }] = await Promise.all([
-      pool.load(read, what, sound ? wantedSound(preprocessor, size) : wantedPicture(preprocessor, size)),
-      pool.inspect(read, what),
-    ]);
-    return { values: sound ? { mel: values } : { pixels: values }, thumbnail: imageBlob(thumbnail) };
   }
 
   /** Writes a prompt on with the adapter and without it. */

@@ -36,7 +36,9 @@ const textNames =
     ' ',
   );
 const labelNames =
-  'label_text label_name label labels class category intent target sentiment topic kind type y output'.split(' ');
+  'label_text label_name label labels class category intent target sentiment topic kind type y output'.split(
+    ' ',
+  );
 
 const plain = (name: string) =>
   name

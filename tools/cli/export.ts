@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
-import { readAdapter } from '../../workers/session/adapter.ts';
 import { mergedZip } from '../../workers/session/mergedModel.ts';
 import { type AdaptedModel, adaptedOnnx } from '../../workers/session/onnx.ts';
+import { readAdapter } from '../../workers/session/readAdapter.ts';
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
 import { type Arguments, required, UsageError } from './args.ts';
 import { type OpenBackbone, openBackbone } from './backbone.ts';

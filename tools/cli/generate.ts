@@ -2,7 +2,7 @@ import { State, sizeOf } from '../../gpu-shaders/index.ts';
 import { Chat } from '../../models/data/text/chat.ts';
 import type { Settings } from '../../models/describe.ts';
 import type { Attachment } from '../../models/methods/method.ts';
-import { readAdapter } from '../../workers/session/adapter.ts';
+import { readAdapter } from '../../workers/session/readAdapter.ts';
 import { Writer } from '../../workers/session/write.ts';
 import { type Arguments, number, required } from './args.ts';
 import { openBackbone } from './backbone.ts';

@@ -5,7 +5,7 @@ import Papa from 'papaparse';
 import { expect, test } from 'vitest';
 import { bytesSource, readSafetensors } from '../../models/checkpoints/safetensors.ts';
 import { methodById } from '../../models/methods/index.ts';
-import { readAdapter } from '../../workers/session/adapter.ts';
+import { readAdapter } from '../../workers/session/readAdapter.ts';
 import { Session } from '../../workers/session/session.ts';
 import { completeSettings, defaultSettings } from '../../workers/settings.ts';
 import { MemoryFiles } from '../../workers/storage/memory.ts';

@@ -98,8 +98,8 @@ export async function elsewhereZip(options: Elsewhere): Promise<Uint8Array> {
     ],
     ['start/adapter_config.json', json(start.files.config)],
     ['start/adapter_model.safetensors', start.files.weights],
-    ['start/labels.json', json(dataset.classes)],
   ]);
+  if (dataset.classes.length) files.set('start/labels.json', json(dataset.classes));
   if (vision) files.set('start/preprocessor_config.json', json(withImageSize(backbone.preprocessor, side)));
   for (const [name, bytes] of backbone.files ?? []) files.set(`base/${name}`, bytes);
   return makeZip(files);

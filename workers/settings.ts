@@ -28,7 +28,7 @@ export const trainingSettings: readonly Setting[] = [
     scale: 'log',
     primary: true,
     live: false,
-    help: 'How often every training picture is seen.',
+    help: 'How often every training sample is seen.',
   },
   {
     key: 'batch_size',
@@ -190,7 +190,7 @@ export const trainingSettings: readonly Setting[] = [
     default: true,
     primary: false,
     live: false,
-    help: 'Draws a new order of the pictures for each epoch.',
+    help: 'Draws a new order of the samples for each epoch.',
   },
   {
     key: 'accumulate',

@@ -18,7 +18,7 @@ import { NameField } from '../parts/Inputs.tsx';
 import { Menu } from '../parts/Overlays.tsx';
 import { downloadAdapter } from '../steps/result/download.ts';
 import { isFinished, showComparison } from '../stores/compare.ts';
-import { removeDataset, useData } from '../stores/data.ts';
+import { learnsClasses, removeDataset, useData } from '../stores/data.ts';
 import { litRun, useHover } from '../stores/hover.ts';
 import { useMachine } from '../stores/machine.ts';
 import { choose, chooseDataset, usePlan } from '../stores/plan.ts';
@@ -242,8 +242,8 @@ function Datasets({ filter }: { filter: string }) {
           >
             <span className={styles['name']}>{d.name}</span>
             <span className={styles['sub']}>
-              {plural(d.counts.train + d.counts.val + d.counts.test, sampleNoun[d.kind])} ·{' '}
-              {plural(d.classes.length, 'class', 'classes')}
+              {plural(d.counts.train + d.counts.val + d.counts.test, sampleNoun[d.kind])}
+              {learnsClasses(d) && ` · ${plural(d.classes.length, 'class', 'classes')}`}
             </span>
           </button>
           <Menu

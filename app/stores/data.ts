@@ -207,3 +207,7 @@ export function putNeighbours(score: NeighbourScore): void {
   const key = neighbourKey(score.dataset, dataset.hash, score.backbone);
   useData.setState(({ neighbours }) => ({ neighbours: { ...neighbours, [key]: score } }));
 }
+
+/** Whether the samples are told apart; texts may teach to write or to fill gaps instead. */
+export const learnsClasses = ({ table }: Pick<DatasetView, 'table'>): boolean =>
+  (table?.chosen.task ?? 'classification') === 'classification';

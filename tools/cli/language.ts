@@ -1,14 +1,16 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { hash32, hashText, uniform } from '../../models/data/hash.ts';
-import { conversationOf } from '../../models/data/text/conversation.ts';
-import { readObjects } from '../../models/data/text/objects.ts';
+import { spokenOf } from '../../models/data/text/conversation.ts';
+import { type Row, readTextTable } from '../../models/data/text/table.ts';
+import { guessColumns, textsOf, wordsOf } from '../../models/data/text/texts.ts';
 import { TextTokenizer, type TokenizerFiles } from '../../models/data/text/tokenizer.ts';
-import { readConll, readTaggedRows } from '../../models/data/text/words.ts';
+import { readConll, readTaggedRows, type TaggedTexts } from '../../models/data/text/words.ts';
 import type { Model } from '../../models/model.ts';
 import { type Task, tasks } from '../../models/tasks/index.ts';
 import { type LanguageContent, LanguageDataset, type LanguageRow } from '../../workers/datasets/language.ts';
 import { UsageError } from './args.ts';
+import { fileEntry } from './samples.ts';
 
 /** The task of that id; classification where none is named. */
 export function taskNamed(id: string | undefined): Task {
@@ -52,7 +54,7 @@ export interface LanguageFile {
 /** The rows of one file as samples of a language task. Throws `DataError` or `UsageError`. */
 export async function openLanguage(file: LanguageFile): Promise<LanguageDataset> {
   const { data, task, model, tokenizer, size, split } = file;
-  const { contents, classes } = contentsOf(await readFile(data, 'utf8'), file);
+  const { contents, classes } = await contentsOf(file);
   const name = basename(data);
   const rows = contents.map((content, i): LanguageRow => {
     const drawn = uniform(hash32(split.seed, hashText(`row ${i}`)), 0);
@@ -70,27 +72,56 @@ export async function openLanguage(file: LanguageFile): Promise<LanguageDataset>
   });
 }
 
-function contentsOf(
-  text: string,
-  { data, task, textColumn = 'text' }: LanguageFile,
-): { contents: LanguageContent[]; classes?: string[] } {
-  if (task.id === 'token-classification') {
-    const tagged = /\.(jsonl?|ndjson)$/i.test(data)
-      ? readTaggedRows(readObjects(text, data), data)
-      : readConll(text, data);
-    return { contents: tagged.sentences.map((s) => ({ tagged: s })), classes: tagged.classes };
-  }
-  if (/\.(txt|md)$/i.test(data))
+/** What the file holds, read as the page reads it; what was left out is told. */
+async function contentsOf({
+  data,
+  task,
+  textColumn,
+}: LanguageFile): Promise<{ contents: LanguageContent[]; classes?: string[] }> {
+  const tags = task.id === 'token-classification';
+  const table = /\.(csv|tsv|jsonl?|ndjson|parquet)$/i.test(data);
+  if (!table) {
+    const text = await readFile(data, 'utf8');
+    if (tags) return taggedContents(readConll(text, data));
     // Paragraphs are rows, so that some can be held out.
     return { contents: text.split(/\n\s*\n/).flatMap((t) => (t.trim() ? [{ text: t.trim() }] : [])) };
-  const contents = readObjects(text, data).map((row, i): LanguageContent => {
-    const messages = conversationOf(row, `${data}, row ${i + 1}`);
-    if (messages) return { messages };
-    const found = row[textColumn];
-    if (typeof found === 'string') return { text: found };
-    throw new UsageError(
-      `Row ${i + 1} of ${data} has neither a conversation nor a column '${textColumn}'. Name the column with --text-column; it has: ${Object.keys(row).join(', ')}.`,
+  }
+  const read = await readTextTable(await fileEntry(data, basename(data)));
+  if (tags)
+    return taggedContents(
+      readTaggedRows(
+        read.rows.map((row) => objectOf(read.columns, row)),
+        data,
+      ),
     );
-  });
+  const guess = guessColumns(read);
+  const columns = textColumn === undefined ? guess : { text: textColumn, pair: null };
+  const id = task.id === 'masked-lm' ? 'masked-lm' : 'causal-lm';
+  const found = textsOf([read], { ...columns, label: null, task: id });
+  const [first, ...others] = found.rejected;
+  if (!found.samples.length)
+    throw new UsageError(
+      first
+        ? `No row of '${data}' could be taken. The first that was left out: ${first.path}: ${first.reason}.`
+        : `There is no text in '${data}'. Name its column with --text-column.`,
+    );
+  if (first)
+    process.stderr.write(
+      `Left out: ${first.path}: ${first.reason}${others.length ? `; ${others.length} more` : ''}.\n`,
+    );
+  const contents = await Promise.all(
+    found.samples.map(async ({ entry, path }) => spokenOf(wordsOf(await entry.bytes()), path)),
+  );
   return { contents };
 }
+
+const taggedContents = ({ sentences, classes }: TaggedTexts) => ({
+  contents: sentences.map((tagged) => ({ tagged })),
+  classes,
+});
+
+/** A row of a table whose cells hold lists as JSON. */
+const objectOf = (columns: readonly string[], { cells }: Row) =>
+  Object.fromEntries(
+    columns.map((name, i) => [name, cells[i]?.startsWith('[') ? JSON.parse(cells[i]) : cells[i]]),
+  );

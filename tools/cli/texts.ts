@@ -76,7 +76,12 @@ export class FileTexts implements Dataset {
 
   /** Tokens that nineteen of twenty texts fit into. */
   length(): Promise<number> {
-    return lengthFor(this.reader, this.words.length, async (i) => this.words[i]);
+    const { tokenizer, model } = this.reader;
+    const most = model.backbone.size(model.config).max;
+    return lengthFor(most, this.words.length, async (i) => {
+      const { text, pair } = this.words[i];
+      return tokenizer.count(text, pair);
+    });
   }
 
   async load(samples: readonly number[], size: number): Promise<SampleValues[]> {

@@ -1,11 +1,12 @@
 import { DataError } from '../../models/data/errors.ts';
 import { hash32, hashText } from '../../models/data/hash.ts';
 import { Chat } from '../../models/data/text/chat.ts';
-import { conversationOf, type Message } from '../../models/data/text/conversation.ts';
+import { type Message, spokenOf } from '../../models/data/text/conversation.ts';
 import { hideTokens } from '../../models/data/text/masking.ts';
 import type { Words } from '../../models/data/text/texts.ts';
 import type { TextTokenizer } from '../../models/data/text/tokenizer.ts';
 import { type Tagged, tokensOfWords } from '../../models/data/text/words.ts';
+import type { Model } from '../../models/model.ts';
 import type { Task } from '../../models/tasks/index.ts';
 import type { Split } from '../protocol.ts';
 import type { Augmentation, Dataset, SampleRecord, SampleValues } from '../session/ports.ts';
@@ -47,6 +48,30 @@ export interface Spelt {
   decoder?: readonly number[];
   targets: readonly number[];
   counted: readonly number[];
+}
+
+/** How a backbone reads texts for a language task. */
+export interface LanguageReader {
+  readonly tokenizer: TextTokenizer;
+  readonly model: Model;
+  readonly task: LanguageTask;
+}
+
+export type LanguageTask = 'causal-lm' | 'masked-lm';
+
+export const spellingOf = ({ tokenizer, model, task }: LanguageReader, size: number): Spelling => ({
+  task,
+  tokenizer,
+  inputs: model.sampleInputs(size).map(({ name }) => name),
+  size,
+  decoderStart: model.backbone.decoderStart?.(model.config),
+});
+
+/** The first piece of a stored text: what does not fit is left out. */
+export function speltText(spelling: Spelling, words: Words, path: string): Spelt {
+  const pieces = speller(spelling)({ path, split: 'train', content: spokenOf(words, path) });
+  // A text of one token is followed by nothing.
+  return pieces[0] ?? { ids: [], targets: [], counted: [] };
 }
 
 /**
@@ -241,26 +266,4 @@ function padded<A extends Uint32Array | Float32Array>(
   row.fill(padding);
   row.set(values.slice(0, size));
   return row;
-}
-
-/** What a stored text says: a conversation where it is one in JSON or has an answer beside it, else running text. */
-export function contentOf({ text, pair }: Words, path: string): LanguageContent {
-  if (pair !== null)
-    return {
-      messages: [
-        { role: 'user', content: text },
-        { role: 'assistant', content: pair },
-      ],
-    };
-  if (!text.startsWith('[')) return { text };
-  let turns: unknown;
-  try {
-    turns = JSON.parse(text);
-  } catch {
-    return { text };
-  }
-  const first = Array.isArray(turns) ? turns[0] : null;
-  if (typeof first !== 'object' || first === null) return { text };
-  const messages = conversationOf('from' in first ? { conversations: turns } : { messages: turns }, path);
-  return messages ? { messages } : { text };
 }

@@ -8,7 +8,15 @@ import type { Model } from '../../models/model.ts';
 import type { Task } from '../../models/tasks/index.ts';
 import type { Augmentation, Dataset, Files, SampleRecord, SampleValues } from '../session/ports.ts';
 import type { Pool, ViewWanted, Wanted, WantedPicture, WantedSound } from './jobs.ts';
-import { contentOf, recordOf, type Spelling, type Spelt, spelledValues, speller } from './language.ts';
+import {
+  type LanguageTask,
+  recordOf,
+  type Spelling,
+  type Spelt,
+  spelledValues,
+  spellingOf,
+  speltText,
+} from './language.ts';
 import { readPlace } from './packs.ts';
 import type { StoredSample } from './record.ts';
 import { readText } from './texts.ts';
@@ -170,40 +178,27 @@ class StoredLanguage extends StoredSamples {
     augmentation: Augmentation | null,
   ): Promise<SampleValues[]> {
     const spelling = await this.#spelling(size);
-    const spell = speller(spelling);
     return Promise.all(
       samples.map(async (sample) =>
-        spelledValues(await this.#spelt(sample, spell), spelling, sample, augmentation),
+        spelledValues(await this.#spelt(sample, spelling), spelling, sample, augmentation),
       ),
     );
   }
 
   override async record(sample: number, size: number): Promise<SampleRecord> {
     const spelling = await this.#spelling(size);
-    return recordOf(await this.#spelt(sample, speller(spelling)), spelling, sample);
+    return recordOf(await this.#spelt(sample, spelling), spelling, sample);
   }
 
-  /** The first piece of a row: what does not fit is left out. */
-  async #spelt(sample: number, spell: ReturnType<typeof speller>): Promise<Spelt> {
-    const { path, split } = this.samples[sample];
-    const pieces = spell({ path, split, content: contentOf(await this.wordsOf(sample), path) });
-    // A text of one token is followed by nothing.
-    return pieces[0] ?? { ids: [], targets: [], counted: [] };
+  async #spelt(sample: number, spelling: Spelling): Promise<Spelt> {
+    return speltText(spelling, await this.wordsOf(sample), this.samples[sample].path);
   }
 
   async #spelling(size: number): Promise<Spelling> {
     const { model } = this.#backbone;
-    return {
-      task: this.#task,
-      tokenizer: await this.#backbone.tokenizer(),
-      inputs: model.sampleInputs(size).map(({ name }) => name),
-      size,
-      decoderStart: model.backbone.decoderStart?.(model.config),
-    };
+    return spellingOf({ model, tokenizer: await this.#backbone.tokenizer(), task: this.#task }, size);
   }
 }
-
-type LanguageTask = 'causal-lm' | 'masked-lm';
 
 /** How a backbone reads samples. */
 export interface Reading {

@@ -48,7 +48,14 @@ export function sentenceOf(view: DatasetView): string {
   const { train, val, test } = view.counts;
   const count = (n: number, one: string, many: string) => `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
   const left = view.rejected.length
-    ? `; ${count(view.rejected.length, 'file was', 'files were')} left out`
+    ? `; ${count(view.rejected.length, 'file or row was', 'files or rows were')} left out`
     : '';
-  return `${count(train + val + test, nounOf[view.kind], `${nounOf[view.kind]}s`)} in ${count(view.classes.length, 'class', 'classes')}${left}.`;
+  const samples = count(train + val + test, nounOf[view.kind], `${nounOf[view.kind]}s`);
+  const task = view.table?.chosen.task ?? 'classification';
+  const learnt = {
+    classification: `in ${count(view.classes.length, 'class', 'classes')}`,
+    'causal-lm': 'to learn to write from',
+    'masked-lm': 'to learn to fill gaps in',
+  }[task];
+  return `${samples} ${learnt}${left}.`;
 }

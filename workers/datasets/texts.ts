@@ -36,15 +36,12 @@ const measured = 2000;
 
 /** The length of samples that fits nineteen of twenty texts; at most `measured` of them, evenly chosen, are looked at. */
 export async function lengthFor(
-  { tokenizer, model }: TextReader,
+  most: number,
   count: number,
-  read: (index: number) => Promise<Words>,
+  tokensOf: (index: number) => Promise<number>,
 ): Promise<number> {
   const step = Math.max(1, count / measured);
   const counts: number[] = [];
-  for (let at = 0; at < count; at += step) {
-    const { text, pair } = await read(Math.floor(at));
-    counts.push(tokenizer.count(text, pair));
-  }
-  return fittingLength(counts, model.backbone.size(model.config).max);
+  for (let at = 0; at < count; at += step) counts.push(await tokensOf(Math.floor(at)));
+  return fittingLength(counts, most);
 }

@@ -2,9 +2,10 @@ import type { Settings } from '../../models/describe.ts';
 import { methodById } from '../../models/methods/index.ts';
 import type { Method } from '../../models/methods/method.ts';
 import { TaskError, taskOfPlan } from '../../models/tasks/index.ts';
+import { type LanguageTask, spellingOf, speltText } from '../datasets/language.ts';
 import type { DatasetStore } from '../datasets/store.ts';
 import { lengthFor } from '../datasets/texts.ts';
-import type { DatasetView, Estimate, RunPlan, Split, TokenView } from '../protocol.ts';
+import type { DatasetView, Estimate, RunPlan, Split, TableView, TokenView } from '../protocol.ts';
 import { completeSettings, defaultSettings, SettingsError } from '../settings.ts';
 import type { Backbones, OpenBackbone } from './backbones.ts';
 import { estimateOf } from './estimate.ts';
@@ -42,29 +43,44 @@ export class Plans {
   }
 
   /** The text length that fits the data set, as the backbone's tokenizer counts. */
-  #textLength({ id, hash }: DatasetView, backbone: OpenBackbone): Promise<number> {
-    const key = `${hash}/${backbone.id}`;
+  #textLength(view: DatasetView, backbone: OpenBackbone): Promise<number> {
+    const key = `${view.hash}/${view.table?.chosen.task}/${backbone.id}`;
     let found = this.#lengths.get(key);
     if (!found) {
-      found = this.#measure(id, backbone);
+      found = this.#measure(view, backbone);
       found.catch(() => this.#lengths.delete(key));
       this.#lengths.set(key, found);
     }
     return found;
   }
 
-  async #measure(id: string, { model, tokenizer }: OpenBackbone): Promise<number> {
+  async #measure({ id, table }: DatasetView, { model, tokenizer }: OpenBackbone): Promise<number> {
     const { datasets } = this.#ports;
     const { rows } = await datasets.open(id);
-    const reader = { model, tokenizer: await tokenizer() };
-    return lengthFor(reader, rows.length, (at) => datasets.words(id, rows[at].id));
+    const most = model.backbone.size(model.config).max;
+    const kept = await tokenizer();
+    const task = languageTask(table);
+    const spelling = task && spellingOf({ tokenizer: kept, model, task }, most);
+    return lengthFor(most, rows.length, async (at) => {
+      const words = await datasets.words(id, rows[at].id);
+      // What is learnt of the last token stands behind it.
+      if (spelling) return speltText(spelling, words, rows[at].path).ids.length + 1;
+      return kept.count(words.text, words.pair);
+    });
   }
 
   /** A sample's tokens, cut to `length`. */
   async tokens(dataset: string, backbone: string, sample: number, length: number): Promise<TokenView> {
-    const { tokenizer } = await this.#ports.backbones.open(backbone);
+    const { tokenizer, model } = await this.#ports.backbones.open(backbone);
     const kept = await tokenizer();
     const words = await this.#ports.datasets.words(dataset, sample);
+    const task = languageTask((await this.#ports.datasets.view(dataset)).table);
+    if (task) {
+      const most = model.backbone.size(model.config).max;
+      const { ids } = speltText(spellingOf({ tokenizer: kept, model, task }, most), words, 'The first text');
+      const cut = Math.max(0, ids.length - length);
+      return { sample, words, pieces: kept.piecesOf(ids.slice(0, length)), cut };
+    }
     const { text, pair } = words;
     return {
       sample,
@@ -87,8 +103,8 @@ export class Plans {
 
   /** What is learnt of a data set. Throws `TaskError` where the backbone has no head for it. */
   async #taskOf(dataset: string, { card }: OpenBackbone): Promise<Pick<RunPlan, 'task'>> {
-    const task = (await this.#ports.datasets.view(dataset)).table?.chosen.task;
-    if (!task || task === 'classification') return {};
+    const task = languageTask((await this.#ports.datasets.view(dataset)).table);
+    if (!task) return {};
     if (!card.tasks.includes(task))
       throw new TaskError(
         `${card.title} has no head that ${task === 'causal-lm' ? 'writes on' : 'fills gaps'}. Choose a backbone ${task === 'causal-lm' ? 'such as GPT-2, Llama or Qwen2' : 'such as BERT'}, or learn something else of these texts.`,
@@ -129,6 +145,12 @@ export class Plans {
     if (this.#estimates.size > kept) this.#estimates.delete(this.#estimates.keys().next().value!);
     return made;
   }
+}
+
+/** What is learnt of a table where that is no class. */
+function languageTask(table: TableView | null): LanguageTask | null {
+  const task = table?.chosen.task ?? 'classification';
+  return task === 'classification' ? null : task;
 }
 
 /** A data set of another kind than the backbone reads. */

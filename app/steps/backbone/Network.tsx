@@ -1,6 +1,8 @@
 import { useState } from 'react';
 import type { BackboneCard, ModuleCard } from '../../../models/describe.ts';
+import { learnsClasses, useData } from '../../stores/data.ts';
 import { lightsModule, litModule, pinModule, useHover } from '../../stores/hover.ts';
+import { usePlan } from '../../stores/plan.ts';
 import { compact } from '../../text/format.ts';
 import { isTarget, weights } from '../../text/targets.ts';
 import styles from './backbone.module.css';
@@ -30,6 +32,12 @@ export function Network({ backbone, targets, onToggle }: Props) {
   const [low, high] = [Math.min(...logs), Math.max(...logs)];
   const height = (m: ModuleCard) =>
     8 + Math.round((20 * (Math.log2(weights(m)) - low)) / Math.max(1, high - low));
+  const id = usePlan((s) => s.dataset);
+  // A language model keeps the head it came with.
+  const head = useData((s) => {
+    const dataset = s.datasets.find((d) => d.id === id);
+    return !dataset || learnsClasses(dataset);
+  });
   return (
     <figure className={styles['network']}>
       <fieldset
@@ -54,14 +62,16 @@ export function Network({ backbone, targets, onToggle }: Props) {
             </span>
           </div>
         ))}
-        <div className={styles['block']}>
-          <span className={styles['headBox']} title="The new head, which always learns" />
-          <span className={styles['blockName']} aria-hidden="true">
-            head
-          </span>
-        </div>
+        {head && (
+          <div className={styles['block']}>
+            <span className={styles['headBox']} title="The new head, which always learns" />
+            <span className={styles['blockName']} aria-hidden="true">
+              head
+            </span>
+          </div>
+        )}
       </fieldset>
-      <Caption backbone={backbone} targets={targets} />
+      <Caption backbone={backbone} targets={targets} head={head} />
     </figure>
   );
 }
@@ -102,7 +112,15 @@ function Box({ module, height, learning, onToggle }: BoxProps) {
 }
 
 /** What is pointed at; a fixed line so that nothing moves. */
-function Caption({ backbone, targets }: { backbone: BackboneCard; targets: readonly string[] }) {
+function Caption({
+  backbone,
+  targets,
+  head,
+}: {
+  backbone: BackboneCard;
+  targets: readonly string[];
+  head: boolean;
+}) {
   const path = useHover(litModule);
   const module = backbone.modules.find((m) => m.path === path);
   return (
@@ -124,9 +142,11 @@ function Caption({ backbone, targets }: { backbone: BackboneCard; targets: reado
           <span className={styles['key']}>
             <i data-look="learning" /> an adapter learns beside it
           </span>
-          <span className={styles['key']}>
-            <i data-look="head" /> learns whole
-          </span>
+          {head && (
+            <span className={styles['key']}>
+              <i data-look="head" /> learns whole
+            </span>
+          )}
         </>
       )}
     </figcaption>

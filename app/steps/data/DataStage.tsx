@@ -8,7 +8,7 @@ import { ProgressLine } from '../../parts/ProgressLine.tsx';
 import parts from '../../parts/parts.module.css';
 import { save } from '../../parts/save.ts';
 import { engine } from '../../stores/connection.ts';
-import { edit, undoEdit, useData } from '../../stores/data.ts';
+import { edit, learnsClasses, undoEdit, useData } from '../../stores/data.ts';
 import { useMachine } from '../../stores/machine.ts';
 import { usePlan } from '../../stores/plan.ts';
 import { csv } from '../../text/csv.ts';
@@ -93,8 +93,9 @@ function Dataset({ dataset }: { dataset: DatasetView }) {
         <div className={styles['title']}>
           <h1 data-testid="dataset-name">{dataset.name}</h1>
           <p>
-            {plural(images, sampleNoun[dataset.kind])} in {plural(dataset.classes.length, 'class', 'classes')}
-            , {bytes(dataset.bytes)}
+            {plural(images, sampleNoun[dataset.kind])}
+            {learnsClasses(dataset) && ` in ${plural(dataset.classes.length, 'class', 'classes')}`},{' '}
+            {bytes(dataset.bytes)}
           </p>
           <NeighbourChip dataset={dataset} />
         </div>

@@ -1,4 +1,5 @@
 import { DataError } from '../errors.ts';
+import type { Words } from './texts.ts';
 
 /** One turn of a conversation. */
 export interface Message {
@@ -58,4 +59,22 @@ function turns(list: readonly unknown[], who: string, what: string, place: strin
       'nobody answers in it; a conversation to learn from has a turn of the assistant',
     );
   return messages;
+}
+
+/** What a text says: a conversation where it is one in JSON or has an answer beside it, else running text. */
+export function spokenOf({ text, pair }: Words, path: string): { messages: Message[] } | { text: string } {
+  if (pair !== null) return { messages: answered(undefined, text, pair) };
+  const turns = text.startsWith('[') ? listIn(text) : null;
+  if (typeof turns?.[0] !== 'object' || turns[0] === null) return { text };
+  const messages = conversationOf('from' in turns[0] ? { conversations: turns } : { messages: turns }, path);
+  return messages ? { messages } : { text };
+}
+
+function listIn(text: string): unknown[] | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? value : null;
+  } catch {
+    return null; // A text may begin with a bracket and be no JSON.
+  }
 }

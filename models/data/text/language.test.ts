@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { bytesEntry } from '../entry.ts';
 import { Chat } from './chat.ts';
-import { conversationOf } from './conversation.ts';
+import { conversationOf, spokenOf } from './conversation.ts';
 import { hideTokens } from './masking.ts';
+import { readTextTable } from './table.ts';
+import { guessColumns, textsOf, wordsOf } from './texts.ts';
 import { TextTokenizer } from './tokenizer.ts';
 import { readConll, readTaggedRows, tokensOfWords } from './words.ts';
 
@@ -139,5 +142,42 @@ describe('hidden tokens', () => {
     expect(hideTokens(ids, mask, { ...options, stream: 6 })).not.toEqual(hideTokens(ids, mask, options));
     const { counted } = hideTokens(ids.slice(1, 3), mask.slice(0, 2), options);
     expect(counted.filter(Boolean).length).toBeGreaterThan(0);
+  });
+});
+
+describe('a table of instructions', () => {
+  const lines = [
+    { instruction: 'Add.', input: '1 2', output: '3' },
+    { instruction: 'Say hello.', input: '', output: 'Hello.' },
+    { instruction: 'Wait.', input: '', output: '' },
+  ];
+  const entry = (rows: readonly object[]) =>
+    bytesEntry('talks.jsonl', new TextEncoder().encode(rows.map((row) => JSON.stringify(row)).join('\n')));
+  const read = async (rows: readonly object[]) => {
+    const table = await readTextTable(entry(rows));
+    const found = textsOf([table], guessColumns(table));
+    const words = await Promise.all(found.samples.map(async (s) => wordsOf(await s.entry.bytes())));
+    return { ...found, words };
+  };
+
+  test('is understood as questions with answers, what they are about among them', async () => {
+    const { words, rejected, classes } = await read(lines);
+    expect(words).toEqual([
+      { text: 'Add.\n\n1 2', pair: '3' },
+      { text: 'Say hello.', pair: 'Hello.' },
+    ]);
+    expect(rejected).toEqual([{ path: 'talks.jsonl line 3', reason: 'its answer is empty' }]);
+    expect(classes).toEqual(['texts']);
+  });
+
+  test('lists a broken conversation by its line, and takes the others', async () => {
+    const turn = (role: string) => ({ role, content: 'Aye.' });
+    const { words, rejected } = await read([
+      { messages: [turn('user'), turn('assistant')] },
+      { messages: [turn('cook')] },
+    ]);
+    expect(spokenOf(words[0], 'row 1')).toEqual({ messages: [turn('user'), turn('assistant')] });
+    expect(rejected[0].path).toBe('talks.jsonl line 2');
+    expect(rejected[0].reason).toMatch(/turn 1 has the role "cook"/);
   });
 });

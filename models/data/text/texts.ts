@@ -2,6 +2,7 @@ import { byCodePoint, bytesEntry, type FileEntry, folderName, normalPath, type R
 import { DataError } from '../errors.ts';
 import type { LabelledFiles, Sample } from '../folder.ts';
 import { type Split, splitName } from '../tables.ts';
+import { spokenOf } from './conversation.ts';
 import type { Row, TextTable } from './table.ts';
 
 /** Which columns are read; `pair` where a sample is two texts. */
@@ -108,15 +109,25 @@ export function textsOf(tables: readonly TextTable[], columns: TextColumns): Lab
   for (const table of tables) {
     const at = (name: string | null) => (name === null ? -1 : columnOf(table, name));
     const [text, pair, label] = [at(columns.text), at(columns.pair), at(labelOf(columns))];
+    // What Alpaca's instructions are about stands in a column of its own.
+    const given =
+      columns.task === 'causal-lm' && plain(columns.text) === 'instruction'
+        ? table.columns.findIndex((name) => plain(name) === 'input')
+        : -1;
     const split = table.columns.findIndex((name) => plain(name) === 'split');
     const ofFile = splitOfPath(table.path);
     rejected.push(...table.rejected);
     for (const { line, cells } of table.rows) {
       const path = `${table.path} line ${line}`;
-      const words = { text: cells[text]?.trim() ?? '', pair: pair < 0 ? null : (cells[pair]?.trim() ?? '') };
+      const words = {
+        text: [cells[text], given < 0 ? null : cells[given]].flatMap((c) => c?.trim() || []).join('\n\n'),
+        pair: pair < 0 ? null : (cells[pair]?.trim() ?? ''),
+      };
       const name = label < 0 ? null : (cells[label]?.trim() ?? '');
       if (words.text === '') rejected.push({ path, reason: `its ${columns.text} is empty` });
       else if (name === '') rejected.push({ path, reason: `its ${columns.label} is empty` });
+      else if (columns.task === 'causal-lm' && brokenTalk(words, path))
+        rejected.push({ path, reason: brokenTalk(words, path)! });
       else
         found.push({
           path,
@@ -150,6 +161,18 @@ export const learnsClasses = ({ task = 'classification' }: TextColumns): boolean
 
 const labelOf = (columns: TextColumns): string | null => (learnsClasses(columns) ? columns.label : null);
 
+/** Why a row is no conversation to learn from; null where it is one, or running text. */
+function brokenTalk(words: Words, path: string): string | null {
+  if (words.pair === '') return 'its answer is empty';
+  try {
+    spokenOf(words, path);
+    return null;
+  } catch (error) {
+    if (error instanceof DataError) return error.reason;
+    throw error;
+  }
+}
+
 function columnOf(table: TextTable, name: string): number {
   const at = table.columns.indexOf(name);
   if (at >= 0) return at;
@@ -182,7 +205,8 @@ function notesOf(
   const { text, pair } = columns;
   const label = labelOf(columns);
   const where = tables.length === 1 ? tables[0].path : `${tables.length} files`;
-  const read = `Texts from the column “${text}”${pair ? ` with “${pair}” as their second text` : ''} of ${where}`;
+  const second = columns.task === 'causal-lm' ? 'the answer' : 'their second text';
+  const read = `Texts from the column “${text}”${pair ? ` with “${pair}” as ${second}` : ''} of ${where}`;
   const rest = label === null ? '; no column was taken for the label.' : `, labels from “${label}”.`;
   const notes = [`${read}${learnsClasses(columns) ? rest : '.'}`];
   if (classes.length > 100 && classes.length * 2 > samples.length)

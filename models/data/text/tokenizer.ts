@@ -116,7 +116,12 @@ export class TextTokenizer {
   /** The tokens themselves, for a person to look at: those of the frame are told apart. */
   pieces(text: string, pair: string | null, length: number): { text: string; special: boolean }[] {
     const { ids, length: count } = this.encode(text, pair, length);
-    return [...ids.subarray(0, count)].map((id) => {
+    return this.piecesOf(ids.subarray(0, count));
+  }
+
+  /** Ids as a person reads them. */
+  piecesOf(ids: ArrayLike<number>): { text: string; special: boolean }[] {
+    return Array.from(ids, (id) => {
       const token = this.#kept.id_to_token(id) ?? '';
       const special = this.#special.has(token);
       return { text: special ? token : this.#readable(token, id), special };

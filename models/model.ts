@@ -5,6 +5,7 @@ import { type Checkpoint, CheckpointError } from './checkpoints/safetensors.ts';
 import { type Band, floatPieces, rawPieces, readFloats, readRaw } from './checkpoints/weights.ts';
 import type { AttentionCard, BranchCard, ModuleCard, Settings } from './describe.ts';
 import type { ModelDescription } from './methods/method.ts';
+import { noting } from './places.ts';
 import { type Interception, Scope, type Weights } from './scope.ts';
 import { type FrozenDType, frozenDType, packed, rounded, type WeightForm } from './weightForms.ts';
 
@@ -254,25 +255,7 @@ export class Model<C = unknown> implements ModelDescription {
       },
       interceptions: [],
       observe: {
-        layer: (path, kind, weight, { groups = 1 }) =>
-          this.modules.push({
-            path,
-            kind,
-            shape: [...weight.shape],
-            grouped: groups > 1,
-            block: block(path),
-          }),
-        branch: (path, kind, x) =>
-          this.branches.push({ path, kind, width: x.shape.at(-1)!, block: block(path) }),
-        attention: (path, q, k, { heads }) =>
-          this.attentions.push({
-            path,
-            heads,
-            width: q.shape.at(-1)!,
-            keyWidth: k.shape.at(-1)!,
-            block: block(path),
-          }),
-        layerNorm: (path) => this.norms.push({ path, block: block(path) }),
+        ...noting(this, block),
         tokens: () => {
           this.takesTokens = true;
         },

@@ -5,6 +5,7 @@ import type { Checkpoint } from '../checkpoints/safetensors.ts';
 import type { AttentionCard, BranchCard, ModuleCard } from '../describe.ts';
 import { addProduct } from '../methods/merge.ts';
 import type { LowRankUpdate, ModelDescription } from '../methods/method.ts';
+import { noting } from '../places.ts';
 import { type Interception, Scope, type Weights } from '../scope.ts';
 import type { Conditions, DenoiserInputs, LatentShape } from './denoiser.ts';
 import { type AnyDenoiser, denoiserFor } from './index.ts';
@@ -161,25 +162,7 @@ export class DenoiserModel implements ModelDescription {
     const scope = new Scope({
       weights: { has: weights.has, parameter: parameterOf },
       interceptions: [],
-      observe: {
-        layer: (path, kind, weight, { groups = 1 }) => {
-          // A module that several places read is one module.
-          if (this.modules.some((m) => m.path === path)) return;
-          const shape = [...weight.shape];
-          this.modules.push({ path, kind, shape, grouped: groups > 1, block: block(path) });
-        },
-        branch: (path, kind, x) =>
-          this.branches.push({ path, kind, width: x.shape.at(-1)!, block: block(path) }),
-        attention: (path, q, k, { heads }) =>
-          this.attentions.push({
-            path,
-            heads,
-            width: q.shape.at(-1)!,
-            keyWidth: k.shape.at(-1)!,
-            block: block(path),
-          }),
-        layerNorm: (path) => this.norms.push({ path, block: block(path) }),
-      },
+      observe: noting(this, block),
     });
     this.denoiser.forward(scope, this.inputs({ batch: 1 }), this.config);
     return [...read].map(([path, { shape }]) => ({ path, shape, block: block(path) }));

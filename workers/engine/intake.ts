@@ -137,7 +137,10 @@ export class Intake {
     const { datasets } = this.#ports;
     // The label of a table can be chosen on the page.
     if (!texts?.table?.columns[1] && found.samples.every(({ label }) => label < 0)) {
-      const sentence = found.notes.at(-1) ?? `No ${nounOf[found.kind]} with a label was found.`;
+      const [first] = found.rejected;
+      const sentence = first
+        ? `Nothing of it could be taken. The first that was left out: ${first.path}: ${first.reason}.`
+        : (found.notes.at(-1) ?? `No ${nounOf[found.kind]} with a label was found.`);
       return { kind: 'nothing', sentence, rejected: found.rejected };
     }
     try {
